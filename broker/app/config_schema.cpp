@@ -1,0 +1,394 @@
+#include "broker/app/config_schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+namespace linnet::app::schema {
+namespace {
+
+using enum kind;
+using enum takes_effect;
+using namespace std::string_view_literals;
+
+template <class T>
+void assign(T& to, checked_value&& from) {
+    if constexpr (std::is_same_v<T, bool>) {
+        to = std::get<bool>(from);
+    } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
+        to = static_cast<T>(std::get<std::int64_t>(from));
+    } else {
+        to = std::get<T>(std::move(from));
+    }
+}
+
+template <class E>
+    requires std::is_enum_v<E>
+void assign(std::vector<E>& to, checked_value&& from) {
+    to.clear();
+    for (auto index : std::get<std::vector<std::int64_t>>(from)) {
+        to.push_back(static_cast<E>(index));
+    }
+}
+
+template <class Owner, class T>
+Owner owner_of(T Owner::*);
+
+// store<&limits_config::queues> writes that member of the section's object.
+template <auto Member>
+void store(void* owner, checked_value&& value) {
+    using owner_type = decltype(owner_of(Member));
+    assign(static_cast<owner_type*>(owner)->*Member, std::move(value));
+}
+
+void store_seconds(void* owner, checked_value&& ms) {
+    static_cast<limits_config*>(owner)->heartbeat_s =
+        static_cast<std::uint32_t>((std::get<std::int64_t>(ms) + 999) / 1000);
+}
+
+// The forms of a user's secret are made one in config_load.cpp; here they are only carried.
+void store_password(void* owner, checked_value&& value) {
+    static_cast<user_config*>(owner)->password_hash = "plain:" + std::get<std::string>(value);
+}
+
+void store_tls_switch(void* owner, checked_value&& on) {
+    auto& listener = *static_cast<listener_config*>(owner);
+    if (!std::get<bool>(on)) {
+        listener.tls.reset();
+    } else if (!listener.tls) {
+        listener.tls.emplace();
+    }
+}
+
+template <auto Member>
+void* open_member(void* owner) {
+    return &(static_cast<config*>(owner)->*Member);
+}
+
+template <auto Member>
+void* open_element(void* owner) {
+    return &(static_cast<config*>(owner)->*Member).emplace_back();
+}
+
+void* open_self(void* owner) { return owner; }
+
+void* open_listener_tls(void* owner) { return &*static_cast<listener_config*>(owner)->tls; }
+
+constexpr std::int64_t kib = 1024;
+constexpr std::int64_t mib = 1024 * kib;
+constexpr std::int64_t second = 1000;
+constexpr std::int64_t day = 86'400 * second;
+constexpr std::int64_t count_max = 100'000'000;
+
+// In the order of the enumerators they stand for.
+constexpr auto verify_names = std::array{"none"sv, "peer"sv, "require"sv};
+constexpr auto version_names = std::array{"1.2"sv, "1.3"sv};
+constexpr auto login_names = std::array{"common_name"sv, "distinguished_name"sv, "subject_alternative_name"sv};
+constexpr auto protocol_names = std::array{"amqp"sv, "amqps"sv};
+constexpr auto level_names = std::array{"debug"sv, "info"sv, "warning"sv, "error"sv, "off"sv};
+constexpr auto format_names = std::array{"text"sv, "json"sv};
+constexpr auto mechanism_names = std::array{"PLAIN"sv, "AMQPLAIN"sv, "EXTERNAL"sv};
+constexpr auto target_names =
+    std::array{"all"sv, "queues"sv, "exchanges"sv, "classic_queues"sv, "quorum_queues"sv, "streams"sv};
+
+constexpr auto top_keys = std::array{
+    key{.name = "shards", .type = integer, .fallback = "0",
+        .description = "Reactor threads. 0: one a core.",
+        .store = store<&config::shards>, .when = on_restart, .max = 256},
+    key{.name = "data_dir", .type = text, .fallback = "\"${STATE_DIRECTORY:-${XDG_STATE_HOME:-${HOME:-/var/lib}/.local/state}/linnet}\"",
+        .description = "Where everything that outlives the process is kept.",
+        .store = store<&config::data_dir>, .when = on_restart},
+    key{.name = "pid_file", .type = text, .fallback = "\"\"",
+        .description = "Written once the listeners are open, removed at the end. Empty: none.",
+        .store = store<&config::pid_file>, .when = on_restart},
+    key{.name = "ports_file", .type = text, .fallback = "\"\"",
+        .description = "JSON: protocol -> addresses really bound; for tests that listen on port 0. Empty: none.",
+        .store = store<&config::ports_file>, .when = on_restart},
+    key{.name = "drain_timeout", .type = duration, .fallback = "\"10s\"",
+        .description = "From SIGTERM on: how long clients may take to go before they are cut.",
+        .store = store<&config::drain_timeout_ms>, .max = day},
+};
+
+constexpr auto tls_keys = std::array{
+    key{.name = "cert_file", .type = text, .fallback = "\"\"",
+        .description = "The certificate chain, PEM. Without one there is no TLS.",
+        .store = store<&tls_config::cert_file>},
+    key{.name = "key_file", .type = text, .fallback = "\"\"",
+        .description = "Its private key, PEM.", .store = store<&tls_config::key_file>},
+    key{.name = "key_password", .type = text, .fallback = "",
+        .description = "The passphrase of the private key, if it has one.",
+        .store = store<&tls_config::key_password>, .secret = true},
+    key{.name = "ca_file", .type = text, .fallback = "\"\"",
+        .description = "The authorities that client certificates are checked against, PEM.",
+        .store = store<&tls_config::ca_file>},
+    key{.name = "verify", .type = choice, .fallback = "\"none\"",
+        .description = "Client certificates: none asked for; peer: checked when shown; require: refused without.",
+        .store = store<&tls_config::verify>, .choices = verify_names},
+    key{.name = "min_version", .type = choice, .fallback = "\"1.2\"",
+        .description = "The oldest TLS version spoken.",
+        .store = store<&tls_config::min_version>, .choices = version_names},
+    key{.name = "ciphers", .type = text, .fallback = "\"\"",
+        .description = "OpenSSL cipher list for TLS 1.2. Empty: OpenSSL's own.",
+        .store = store<&tls_config::ciphers>},
+    key{.name = "login_from", .type = choice, .fallback = "\"common_name\"",
+        .description = "The part of a client certificate that is the user name for EXTERNAL.",
+        .store = store<&tls_config::login_from>, .choices = login_names},
+};
+
+constexpr auto limits_keys = std::array{
+    key{.name = "connections", .type = integer, .fallback = "0",
+        .description = "Open connections. 0: what the file descriptor limit allows.",
+        .store = store<&limits_config::connections>, .max = count_max},
+    key{.name = "connections_per_address", .type = integer, .fallback = "0",
+        .description = "Open connections from one client address. 0: no limit.",
+        .store = store<&limits_config::connections_per_address>, .max = count_max},
+    key{.name = "unauthenticated", .type = percentage, .fallback = "\"10%\"",
+        .description = "The share of `connections` that may be in the handshake at one time.",
+        .store = store<&limits_config::unauthenticated_percent>},
+    key{.name = "channels", .type = integer, .fallback = "2047",
+        .description = "Channels a connection (AMQP channel_max).",
+        .store = store<&limits_config::channels>, .min = 1, .max = 65535},
+    key{.name = "frame_max", .type = size, .fallback = "\"128KiB\"",
+        .description = "The largest AMQP frame.",
+        .store = store<&limits_config::frame_bytes_max>, .min = 8 * kib, .max = 16 * mib},
+    key{.name = "message_size", .type = size, .fallback = "\"128MiB\"",
+        .description = "The largest message body.",
+        .store = store<&limits_config::message_bytes_max>, .min = 1, .max = 512 * mib},
+    key{.name = "queues", .type = integer, .fallback = "0",
+        .description = "Queues a vhost. 0: no limit.",
+        .store = store<&limits_config::queues>, .max = count_max},
+    key{.name = "consumers_per_channel", .type = integer, .fallback = "0",
+        .description = "Consumers a channel. 0: no limit.",
+        .store = store<&limits_config::consumers_per_channel>, .max = count_max},
+    key{.name = "handshake_timeout", .type = duration, .fallback = "\"10s\"",
+        .description = "From the first byte (or TLS hello) to a logged-in client.",
+        .store = store<&limits_config::handshake_timeout_ms>, .min = 100, .max = 3600 * second},
+    key{.name = "heartbeat", .type = duration, .fallback = "\"60s\"",
+        .description = "What we propose to clients; they may ask for less. 0: none. Whole seconds, rounded up.",
+        .store = store_seconds, .max = 65535 * second},
+    key{.name = "consumer_timeout", .type = duration, .fallback = "\"30m\"",
+        .description = "A delivery not settled within it closes the channel. 0: never.",
+        .store = store<&limits_config::consumer_timeout_ms>, .max = 3650 * day},
+};
+
+constexpr auto memory_keys = std::array{
+    key{.name = "high_watermark", .type = memory, .fallback = "\"60%\"",
+        .description = "Above it publishers are blocked. A share of the memory there is (the container's, if it has "
+                       "a limit), or a size.",
+        .store = store<&memory_config::high_watermark>},
+};
+
+constexpr auto log_keys = std::array{
+    key{.name = "level", .type = choice, .fallback = "\"info\"",
+        .description = "The least important line to write.",
+        .store = store<&log_config::level>, .choices = level_names},
+    key{.name = "format", .type = choice, .fallback = "\"text\"",
+        .description = "text for people, json for collectors: one object a line.",
+        .store = store<&log_config::format>, .choices = format_names},
+    key{.name = "file", .type = text, .fallback = "\"\"",
+        .description = "Empty: stderr. SIGHUP and SIGUSR1 reopen it.", .store = store<&log_config::file>},
+};
+
+constexpr auto auth_keys = std::array{
+    key{.name = "mechanisms", .type = choice_list, .fallback = "[\"PLAIN\", \"AMQPLAIN\"]",
+        .description = "Offered in this order. EXTERNAL (client certificates) is offered over TLS only.",
+        .store = store<&auth_config::mechanisms>, .min = 1, .choices = mechanism_names},
+};
+
+constexpr auto compat_keys = std::array{
+    key{.name = "rabbitmq_version", .type = text, .fallback = "\"3.13.7\"",
+        .description = "The RabbitMQ release whose behaviour clients may expect; sent as the server property `version`.",
+        .store = store<&compat_config::rabbitmq_version>},
+    key{.name = "cluster_name", .type = text, .fallback = "\"\"",
+        .description = "Sent as the server property `cluster_name`. Empty: the node name.",
+        .store = store<&compat_config::cluster_name>},
+    key{.name = "node_name", .type = text, .fallback = "\"\"",
+        .description = "Empty: linnet@<host name>.", .store = store<&compat_config::node_name>, .when = on_restart},
+};
+
+constexpr auto listener_tls = section{.name = "tls", .description = "As [tls], for this listener alone.",
+                                      .keys = tls_keys, .open = open_listener_tls};
+
+constexpr auto listener_keys = std::array{
+    key{.name = "name", .type = text, .fallback = "", .description = "For logs. Optional.",
+        .store = store<&listener_config::name>, .when = on_restart, .example = "\"local\""},
+    key{.name = "protocol", .type = choice, .fallback = "", .description = "The protocol spoken here.",
+        .store = store<&listener_config::protocol>, .when = on_restart, .choices = protocol_names, .required = true,
+        .example = "\"amqp\""},
+    key{.name = "bind", .type = address, .fallback = "",
+        .description = "A numeric address and a port: \"0.0.0.0:5672\", \"[::]:5672\". Port 0: any free one.",
+        .store = store<&listener_config::bind>, .when = on_restart, .required = true,
+        .example = "\"127.0.0.1:5672\""},
+    key{.name = "tls", .type = boolean, .fallback = "",
+        .description = "true makes amqp amqps. A table [listener.tls] overrides keys of [tls] here.",
+        .store = store_tls_switch, .when = on_restart, .table = &listener_tls},
+};
+constexpr auto listener_identity = std::array{"name"sv};
+
+constexpr auto vhost_keys = std::array{
+    key{.name = "name", .type = text, .fallback = "", .description = "The tenant's name.",
+        .store = store<&vhost_config::name>, .required = true, .example = "\"/\""},
+    key{.name = "default_queue_type", .type = text, .fallback = "",
+        .description = "For queues declared without x-queue-type.",
+        .store = store<&vhost_config::default_queue_type>, .example = "\"classic\""},
+    key{.name = "max_queues", .type = integer, .fallback = "0", .description = "0: limits.queues.",
+        .store = store<&vhost_config::queues_max>, .max = count_max},
+    key{.name = "max_connections", .type = integer, .fallback = "0", .description = "0: no limit of its own.",
+        .store = store<&vhost_config::connections_max>, .max = count_max},
+};
+constexpr auto name_identity = std::array{"name"sv};
+
+constexpr auto user_keys = std::array{
+    key{.name = "name", .type = text, .fallback = "", .description = "As the client sends it.",
+        .store = store<&user_config::name>, .required = true, .example = "\"guest\""},
+    key{.name = "password", .type = text, .fallback = "",
+        .description = "In plain text; hashed while reading. Or password_file, or password_hash.",
+        .store = store_password, .secret = true, .example = "\"guest\""},
+    key{.name = "password_hash", .type = text, .fallback = "",
+        .description = "Argon2id ($argon2id$...), RabbitMQ's base64 (SHA-256, SHA-512, MD5), or crypt ($2b$, $6$, $y$).",
+        .store = store<&user_config::password_hash>},
+    key{.name = "tags", .type = text_list, .fallback = "[]",
+        .description = "administrator, monitoring, policymaker, management, or your own.",
+        .store = store<&user_config::tags>, .example = "[\"administrator\"]"},
+    key{.name = "loopback_only", .type = boolean, .fallback = "false",
+        .description = "The user can connect from this machine only.",
+        .store = store<&user_config::loopback_only>, .example = "true"},
+};
+
+constexpr auto permission_keys = std::array{
+    key{.name = "user", .type = text, .fallback = "", .description = "A [[user]].",
+        .store = store<&permission_config::user>, .required = true, .example = "\"guest\""},
+    key{.name = "vhost", .type = text, .fallback = "\"/\"", .description = "A [[vhost]].",
+        .store = store<&permission_config::vhost>},
+    key{.name = "configure", .type = expression, .fallback = "\"\"",
+        .description = "Regular expression over the names that may be declared and deleted. Empty: none.",
+        .store = store<&permission_config::configure>, .example = "\".*\""},
+    key{.name = "write", .type = expression, .fallback = "\"\"",
+        .description = "... published to and bound.", .store = store<&permission_config::write>,
+        .example = "\".*\""},
+    key{.name = "read", .type = expression, .fallback = "\"\"",
+        .description = "... consumed and bound from.", .store = store<&permission_config::read>,
+        .example = "\".*\""},
+};
+constexpr auto permission_identity = std::array{"user"sv, "vhost"sv};
+
+constexpr auto topic_permission_keys = std::array{
+    key{.name = "user", .type = text, .fallback = "", .description = "A [[user]].",
+        .store = store<&topic_permission_config::user>, .required = true, .example = "\"guest\""},
+    key{.name = "vhost", .type = text, .fallback = "\"/\"", .description = "A [[vhost]].",
+        .store = store<&topic_permission_config::vhost>},
+    key{.name = "exchange", .type = text, .fallback = "",
+        .description = "The topic exchange whose routing keys are restricted.",
+        .store = store<&topic_permission_config::exchange>, .required = true, .example = "\"amq.topic\""},
+    key{.name = "write", .type = expression, .fallback = "\"\"",
+        .description = "Regular expression over the routing keys that may be published.",
+        .store = store<&topic_permission_config::write>, .example = "\".*\""},
+    key{.name = "read", .type = expression, .fallback = "\"\"",
+        .description = "... bound.", .store = store<&topic_permission_config::read>, .example = "\".*\""},
+};
+constexpr auto topic_permission_identity = std::array{"user"sv, "vhost"sv, "exchange"sv};
+
+constexpr auto policy_keys = std::array{
+    key{.name = "name", .type = text, .fallback = "", .description = "The policy's name.",
+        .store = store<&policy_config::name>, .required = true, .example = "\"short\""},
+    key{.name = "vhost", .type = text, .fallback = "\"/\"", .description = "A [[vhost]].",
+        .store = store<&policy_config::vhost>},
+    key{.name = "pattern", .type = expression, .fallback = "",
+        .description = "Regular expression over the names it applies to.",
+        .store = store<&policy_config::pattern>, .required = true, .example = "\"^tmp\\\\.\""},
+    key{.name = "apply_to", .type = choice, .fallback = "\"all\"", .description = "What it applies to.",
+        .store = store<&policy_config::apply_to>, .choices = target_names, .example = "\"queues\""},
+    key{.name = "priority", .type = integer, .fallback = "0", .description = "The highest that matches wins.",
+        .store = store<&policy_config::priority>, .min = -2'147'483'647, .max = 2'147'483'647},
+    key{.name = "definition", .type = definition, .fallback = "",
+        .description = "The arguments it sets, by RabbitMQ's names.",
+        .store = store<&policy_config::definition>, .required = true,
+        .example = "{ max-length = 1000, overflow = \"reject-publish\" }"},
+};
+constexpr auto policy_identity = std::array{"name"sv, "vhost"sv};
+
+constexpr auto all_sections = std::array{
+    section{.name = "", .description = "", .keys = top_keys, .open = open_self},
+    section{.name = "tls", .description = "Certificates for every listener that speaks TLS. Read again on SIGHUP.",
+            .keys = tls_keys, .open = open_member<&config::tls>},
+    section{.name = "limits", .description = "What clients may use.", .keys = limits_keys,
+            .open = open_member<&config::limits>},
+    section{.name = "memory", .description = "When to slow publishers down.", .keys = memory_keys,
+            .open = open_member<&config::memory>},
+    section{.name = "log", .description = "What is written about what happens.", .keys = log_keys,
+            .open = open_member<&config::log>},
+    section{.name = "auth", .description = "How clients prove who they are.", .keys = auth_keys,
+            .open = open_member<&config::auth>},
+    section{.name = "compat", .description = "What we call ourselves to RabbitMQ's clients.", .keys = compat_keys,
+            .open = open_member<&config::compat>},
+    section{.name = "listener",
+            .description = "Where to listen. Without any: amqp on 0.0.0.0:5672, and amqps on 0.0.0.0:5671 if "
+                           "tls.cert_file is set.",
+            .keys = listener_keys, .open = open_element<&config::listeners>, .repeated = true,
+            .identity = listener_identity},
+    section{.name = "vhost", .description = "Tenants. Without any: \"/\".", .keys = vhost_keys,
+            .open = open_element<&config::vhosts>, .repeated = true, .identity = name_identity},
+    section{.name = "user",
+            .description = "Who may log in. Without any: guest with password guest, an administrator with every "
+                           "permission, from this machine only.",
+            .keys = user_keys, .open = open_element<&config::users>, .repeated = true, .identity = name_identity},
+    section{.name = "permission", .description = "What a user may do in a vhost. Without one: nothing.",
+            .keys = permission_keys, .open = open_element<&config::permissions>, .repeated = true,
+            .identity = permission_identity},
+    section{.name = "topic_permission",
+            .description = "Which routing keys of a topic exchange a user may use. Without one: all.",
+            .keys = topic_permission_keys, .open = open_element<&config::topic_permissions>, .repeated = true,
+            .identity = topic_permission_identity},
+    section{.name = "policy", .description = "Arguments for queues and exchanges by name.", .keys = policy_keys,
+            .open = open_element<&config::policies>, .repeated = true, .identity = policy_identity},
+    section{.name = "operator_policy",
+            .description = "As policies, for the operator: limits that users cannot raise.", .keys = policy_keys,
+            .open = open_element<&config::operator_policies>, .repeated = true, .identity = policy_identity},
+};
+
+}  // namespace
+
+std::span<const section> sections() { return all_sections; }
+
+const section* find_section(std::string_view name) {
+    const auto it = std::ranges::find(all_sections, name, &section::name);
+    return it == all_sections.end() ? nullptr : &*it;
+}
+
+const key* find_key(const section& s, std::string_view name) {
+    const auto it = std::ranges::find(s.keys, name, &key::name);
+    return it == s.keys.end() ? nullptr : &*it;
+}
+
+const key* find_path(std::string_view path) {
+    const auto dot = path.find('.');
+    if (dot == std::string_view::npos) {
+        return find_key(all_sections.front(), path);
+    }
+    const auto* s = find_section(path.substr(0, dot));
+    auto rest = path.substr(dot + 1);
+    while (s != nullptr) {
+        const auto next = rest.find('.');
+        const auto* k = find_key(*s, rest.substr(0, next));
+        if (next == std::string_view::npos || k == nullptr) {
+            return k;
+        }
+        s = k->table;
+        rest.remove_prefix(next + 1);
+    }
+    return nullptr;
+}
+
+std::string environment_name(std::string_view path) {
+    auto name = std::string{"LINNET_"};
+    for (char c : path) {
+        if (c == '.') {
+            name += "__";
+        } else {
+            name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        }
+    }
+    return name;
+}
+
+}  // namespace linnet::app::schema

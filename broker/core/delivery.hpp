@@ -1,0 +1,50 @@
+#pragma once
+
+#include "broker/core/ids.hpp"
+#include "broker/core/message.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace linnet::core {
+
+// A message lent to a consumer until it is settled. It goes back to its queue whole, so that a queue
+// keeps nothing for what it has lent but a count.
+struct delivery {
+    message_ptr msg;
+    queue_handle queue;
+    consumer_id consumer;
+    position pos = 0;
+    mono_ns deadline = 0;               // when it expires in that queue; 0: never
+    std::uint32_t delivery_count = 0;   // failed attempts before this one
+    bool redelivered = false;
+};
+
+enum class cancel_reason : std::uint8_t { queue_deleted, queue_lost, policy };
+
+// Where deliveries of one AMQP channel (or one MQTT session) arrive. Lives on the session's shard.
+//
+// `ready()` is the back-pressure: a queue lends to a sink only while it is ready. A session clears it when
+// its output is above the high watermark, its channel-wide prefetch is used up, or flow is off; when it
+// sets it again it calls shard::resume(sink).
+//
+// Threads: the session's shard only.
+class delivery_sink {
+public:
+    delivery_sink() = default;
+    delivery_sink(const delivery_sink&) = delete;
+    delivery_sink& operator=(const delivery_sink&) = delete;
+    virtual ~delivery_sink() = default;
+
+    // `tag` is what the session gave when it attached the consumer.
+    virtual void on_delivery(std::uint64_t tag, delivery&& d) = 0;
+    // The broker ended the consumer (its queue is gone). No delivery follows for that tag.
+    virtual void on_cancelled(std::uint64_t tag, cancel_reason why) = 0;
+
+    [[nodiscard]] bool ready() const noexcept { return ready_; }
+
+protected:
+    bool ready_ = true;
+};
+
+}  // namespace linnet::core

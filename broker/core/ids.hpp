@@ -1,0 +1,37 @@
+#pragma once
+
+#include "broker/base/strong_id.hpp"
+
+#include <cstdint>
+
+namespace linnet::core {
+
+// A reactor thread and everything it owns. Shard 0 also runs the control: the one writer of the topology.
+using shard_id = strong_id<struct shard_id_tag, std::uint16_t>;
+inline constexpr std::uint32_t shards_max = 64;
+inline constexpr shard_id control_shard{0};
+
+// A place in a table that only its shard writes, plus the generation that makes a stale handle harmless:
+// looking up a handle whose object is gone finds nothing, never a stranger.
+template <class Tag>
+struct handle {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;  // 0 names nothing
+    shard_id shard{};
+
+    constexpr bool operator==(const handle&) const = default;
+    [[nodiscard]] constexpr explicit operator bool() const noexcept { return generation != 0; }
+};
+
+using queue_handle = handle<struct queue_tag>;
+using session_handle = handle<struct session_tag>;
+
+// One consumer on one queue: assigned by the queue's owner, never reused while the queue lives.
+using consumer_id = strong_id<struct consumer_id_tag, std::uint64_t>;
+
+// A queue's 64-bit position: strictly increasing in the order of arrival, kept when a message is requeued.
+using position = std::uint64_t;
+
+using vhost_id = strong_id<struct vhost_id_tag, std::uint32_t>;
+
+}  // namespace linnet::core

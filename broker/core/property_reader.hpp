@@ -1,0 +1,45 @@
+#pragma once
+
+#include "broker/core/death_log.hpp"
+#include "broker/core/message.hpp"
+#include "broker/core/value.hpp"
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet::core {
+
+// How the core looks into a property block whose bytes it does not understand: one implementation a
+// protocol, given at start-up. Only cold paths call it: headers exchanges, dead-lettering, delays.
+//
+// Threads: stateless; callable from any.
+// Fails:   cannot: a block was validated when it was published.
+class property_reader {
+public:
+    property_reader() = default;
+    property_reader(const property_reader&) = delete;
+    property_reader& operator=(const property_reader&) = delete;
+    virtual ~property_reader() = default;
+
+    using block = std::span<const std::uint8_t>;
+
+    // Every header, in order. Nested tables and arrays included.
+    [[nodiscard]] virtual value_table headers(block b) const = 0;
+    [[nodiscard]] virtual std::optional<value> header(block b, std::string_view name) const = 0;
+    // The history that a client copied back in (AMQP: an x-death header it received and republished).
+    [[nodiscard]] virtual std::optional<death_log> deaths(block b) const = 0;
+    // The publisher's own expiration text, empty without one.
+    [[nodiscard]] virtual std::string expiration(block b) const = 0;
+    // Additional routing keys that travel with the message (AMQP: CC).
+    [[nodiscard]] virtual std::vector<std::string> carbon_copies(block b) const = 0;
+    [[nodiscard]] virtual std::string message_id(block b) const = 0;
+};
+
+// Which reader understands which block; null where a protocol is not built in.
+using property_readers = std::array<const property_reader*, protocol_tags>;
+
+}  // namespace linnet::core

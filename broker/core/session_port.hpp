@@ -1,0 +1,31 @@
+#pragma once
+
+#include "broker/core/operation.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace linnet::core {
+
+// The core's side of a session: what may happen to it that it did not ask for in this very call.
+//
+// Threads: all calls on the session's shard, never from within a call of the session into the core, but for
+//          deliveries, which may come during pump(), settle() and publish().
+class session_port {
+public:
+    session_port() = default;
+    session_port(const session_port&) = delete;
+    session_port& operator=(const session_port&) = delete;
+    virtual ~session_port() = default;
+
+    // The answer to a submit() that could not be answered at once.
+    virtual void on_reply(reply&& r) = 0;
+    // A publish with confirm has been taken (or refused) by all its targets; sink_tag is what publish() got.
+    virtual void on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequence, bool accepted) = 0;
+    // The memory alarm began or ended (AMQP: connection.blocked, connection.unblocked).
+    virtual void on_memory_alarm(bool on) = 0;
+    // The broker goes down or an operator ends the session: say so in the protocol's words (320) and end.
+    virtual void on_shutdown(std::string_view reason) = 0;
+};
+
+}  // namespace linnet::core

@@ -1,0 +1,157 @@
+#pragma once
+
+#include "broker/core/error.hpp"
+#include "broker/core/ids.hpp"
+#include "broker/core/queue_settings.hpp"
+#include "broker/core/value.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+// The routing table of the whole broker as its readers see it: one immutable version at a time.
+//
+// A version is reached through one atomic pointer (lockfree/snapshot.hpp), valid for the turn in which it
+// was loaded. The control on shard 0 makes the next version by path copying (topology_editor.hpp); nodes
+// that did not change are shared between versions. Readers never count references.
+//
+// Threads: any, read only.
+// Bounds:  a look-up costs one walk down a hash trie; a topic match O(levels * live pattern states).
+
+namespace linnet::core {
+
+class property_reader;
+class message;
+
+enum class exchange_type : std::uint8_t {
+    direct, fanout, topic, headers,
+    consistent_hash, modulus_hash, random, local_random, recent_history, delayed,
+};
+
+[[nodiscard]] std::string_view to_text(exchange_type type) noexcept;
+
+struct exchange_spec {
+    std::string name;
+    std::string type_name;  // as declared: "topic", "x-consistent-hash"
+    exchange_type type = exchange_type::direct;
+    bool durable = false;
+    bool auto_delete = false;
+    bool internal = false;
+    value_table arguments;
+    std::optional<std::string> alternate_exchange;  // from the argument or a policy
+};
+
+struct queue_spec {
+    std::string name;
+    vhost_id vhost{};
+    bool durable = false;
+    bool auto_delete = false;
+    session_handle exclusive_to{};  // names nothing: shared
+    value_table arguments;
+    queue_settings settings;  // arguments and policies together
+    std::string policy;       // the names of those that apply, for people
+    std::string operator_policy;
+};
+
+struct queue_entry {
+    queue_handle handle;
+    queue_spec spec;
+};
+
+// The vhost's rights of one user, compiled. Regular expressions as RabbitMQ's: searched, not anchored.
+enum class right : std::uint8_t { configure, write, read };
+
+// Opaque to readers; defined in topology_nodes.hpp.
+struct topology_root;
+struct vhost_node;
+struct exchange_node;
+
+// Where a message goes: every queue once.
+using targets = std::span<const queue_handle>;
+
+// What routing looks at beside the exchange. `headers_of` is asked only by exchanges that need headers.
+struct route_input {
+    std::string_view routing_key;
+    const property_reader* reader = nullptr;  // null: the message has no headers
+    std::span<const std::uint8_t> properties{};
+    std::uint64_t entropy = 0;  // for random exchanges; any changing number
+    shard_id here{};            // for local_random
+};
+
+// What a route means beyond its targets.
+struct route_notes {
+    bool cacheable = true;       // depends on (exchange, routing key) and the topology alone
+    bool exchange_found = true;
+    // A delayed-message exchange was asked: the targets are where it goes after its delay.
+    bool delayed = false;
+    // A recent-history exchange was passed: it wants to remember the message.
+    const exchange_node* remember = nullptr;
+};
+
+// Working memory of one router, reused: nothing is allocated once it has grown to what a route needs.
+struct route_scratch;
+struct route_scratch_deleter {
+    void operator()(route_scratch* s) const noexcept;
+};
+using route_scratch_ptr = std::unique_ptr<route_scratch, route_scratch_deleter>;
+[[nodiscard]] route_scratch_ptr make_route_scratch();
+
+// A user's compiled rights in a vhost.
+class access_rules;
+
+// One version, as a reader sees it. As cheap to copy as the pointer it is; good for the current turn only.
+class topology_view {
+public:
+    explicit topology_view(const topology_root* root) noexcept : root_(root) {}
+
+    // Grows with every change. Two equal versions route alike.
+    [[nodiscard]] std::uint64_t version() const noexcept;
+
+    [[nodiscard]] const vhost_node* find_vhost(std::string_view name) const noexcept;
+    [[nodiscard]] const vhost_node* find_vhost(vhost_id id) const noexcept;
+    [[nodiscard]] static const exchange_node* find_exchange(const vhost_node& v, std::string_view name) noexcept;
+    [[nodiscard]] static const queue_entry* find_queue(const vhost_node& v, std::string_view name) noexcept;
+    [[nodiscard]] static vhost_id id_of(const vhost_node& v) noexcept;
+    [[nodiscard]] static std::string_view name_of(const vhost_node& v) noexcept;
+    [[nodiscard]] static const exchange_spec& spec_of(const exchange_node& x) noexcept;
+
+    // Every queue that a message with this key reaches through this exchange, each once, following
+    // exchange-to-exchange bindings (cycles end) and alternate exchanges. The default exchange is "".
+    // Targets are those of `out` afterwards (targets_of); they replace what was there.
+    static route_notes route(const vhost_node& v, const exchange_node& x, const route_input& in,
+                             route_scratch& out);
+    // Adds the route of a further key (CC, BCC) to what `out` holds already.
+    static route_notes route_more(const vhost_node& v, const exchange_node& x, const route_input& in,
+                                  route_scratch& out);
+    [[nodiscard]] static targets targets_of(const route_scratch& s) noexcept;
+
+    // Null: the user does not exist or has no rights in that vhost at all.
+    [[nodiscard]] const access_rules* rules_of(std::string_view user, vhost_id vhost) const noexcept;
+
+    // For listings (management): calls f on each; f must not keep the reference across turns.
+    // Declared as needed in topology_walk.hpp.
+
+private:
+    const topology_root* root_;
+};
+
+class access_rules {
+public:
+    access_rules() = default;
+    access_rules(const access_rules&) = delete;
+    access_rules& operator=(const access_rules&) = delete;
+    virtual ~access_rules() = default;
+    // The default exchange is known by the name "amq.default" here, as in RabbitMQ's rules.
+    [[nodiscard]] virtual bool allowed(right r, std::string_view resource) const = 0;
+    // Topic permissions: only for topic exchanges that have a rule for this user; `user` and `vhost`
+    // fill the patterns' {username} and {vhost}.
+    [[nodiscard]] virtual bool topic_allowed(right r, std::string_view exchange,
+                                             std::string_view routing_key) const = 0;
+    [[nodiscard]] virtual bool has_topic_rules() const noexcept = 0;
+};
+
+}  // namespace linnet::core

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "broker/core/session_port.hpp"
+#include "broker/session/output.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace linnet::core {
+class shard;
+}
+
+namespace linnet::session {
+
+// What is known of the peer before it says a word.
+struct peer_info {
+    std::string peer_address;   // "127.0.0.1"
+    std::uint16_t peer_port = 0;
+    std::string local_address;
+    std::uint16_t local_port = 0;
+    bool loopback = false;
+    bool tls = false;
+    std::string certificate_name;  // the verified client certificate's user name; empty without one
+    // "127.0.0.1:53412 -> 127.0.0.1:5672", as RabbitMQ names connections
+    [[nodiscard]] std::string name() const;
+};
+
+// What a session may do to the connection that carries it. Nothing here re-enters the session.
+//
+// Threads: the shard's.
+class host {
+public:
+    host() = default;
+    host(const host&) = delete;
+    host& operator=(const host&) = delete;
+    virtual ~host() = default;
+
+    [[nodiscard]] virtual output& out() noexcept = 0;
+    // There is output: written once, at the turn's end (or sooner above a threshold).
+    virtual void flush_soon() noexcept = 0;
+    // No further input is wanted; close when the output has gone out, after `linger` at the latest.
+    virtual void close_after_flush() noexcept = 0;
+    // Close at once, without writing.
+    virtual void abort() noexcept = 0;
+    // Stop and go on reading the socket (flow control by TCP). Input that was read already and not
+    // consumed is presented again after resume_reading().
+    virtual void pause_reading() noexcept = 0;
+    virtual void resume_reading() noexcept = 0;
+    [[nodiscard]] virtual const peer_info& peer() const noexcept = 0;
+};
+
+// One protocol's conversation, joined to the core, without a socket: bytes in, bytes out.
+//
+// The same object runs under Asio, under the simulator, under libFuzzer and in a benchmark.
+//
+// Threads: its shard's. The host owns the session and outlives it.
+class session : public core::session_port {
+public:
+    // Takes input and returns how much of it is done with. What is left (part of a frame) comes again,
+    // with more behind it. A session that has paused reading may leave whole frames.
+    [[nodiscard]] virtual std::size_t on_bytes(std::span<const std::uint8_t> in) = 0;
+    // Output went below the low watermark after having been above the high one.
+    virtual void on_output_drained() = 0;
+    // The peer has gone (end of stream, reset, write error); the session is destroyed after this.
+    virtual void on_peer_closed() = 0;
+
+    // Above `high` pending bytes a session takes no more deliveries; below `low` it does again.
+    static constexpr std::size_t output_high_bytes = 1024 * 1024;
+    static constexpr std::size_t output_low_bytes = 256 * 1024;
+};
+
+}  // namespace linnet::session
