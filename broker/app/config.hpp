@@ -123,9 +123,11 @@ struct user_config {
     bool operator==(const user_config&) const = default;
 };
 
+enum class queue_type : std::uint8_t { classic, quorum, stream };
+
 struct vhost_config {
     std::string name;
-    std::string default_queue_type;  // empty: classic
+    queue_type default_queue_type = queue_type::classic;
     std::uint32_t queues_max = 0;    // 0: limits.queues
     std::uint32_t connections_max = 0;
 

@@ -1,5 +1,7 @@
 #include "broker/app/config_schema.hpp"
 
+#include "broker/app/password.hpp"
+
 #include <algorithm>
 #include <array>
 #include <type_traits>
@@ -34,29 +36,36 @@ void assign(std::vector<E>& to, checked_value&& from) {
 template <class Owner, class T>
 Owner owner_of(T Owner::*);
 
-// store<&limits_config::queues> writes that member of the section's object.
 template <auto Member>
 void store(void* owner, checked_value&& value) {
     using owner_type = decltype(owner_of(Member));
     assign(static_cast<owner_type*>(owner)->*Member, std::move(value));
 }
 
-void store_seconds(void* owner, checked_value&& ms) {
+template <auto Member>
+bool same(const void* a, const void* b) {
+    using owner_type = decltype(owner_of(Member));
+    return static_cast<const owner_type*>(a)->*Member == static_cast<const owner_type*>(b)->*Member;
+}
+
+// member<&limits_config::queues>: that member of the section's object.
+template <auto Member>
+constexpr auto member = access{store<Member>, same<Member>};
+
+void store_heartbeat(void* owner, checked_value&& ms) {
     static_cast<limits_config*>(owner)->heartbeat_s =
         static_cast<std::uint32_t>((std::get<std::int64_t>(ms) + 999) / 1000);
 }
 
-// The forms of a user's secret are made one in config_load.cpp; here they are only carried.
+// A plain password goes no further than this.
 void store_password(void* owner, checked_value&& value) {
-    static_cast<user_config*>(owner)->password_hash = "plain:" + std::get<std::string>(value);
+    static_cast<user_config*>(owner)->password_hash = salted_sha256(std::get<std::string>(value));
 }
 
+// The listener was opened with a copy of [tls]; `false` takes it away.
 void store_tls_switch(void* owner, checked_value&& on) {
-    auto& listener = *static_cast<listener_config*>(owner);
     if (!std::get<bool>(on)) {
-        listener.tls.reset();
-    } else if (!listener.tls) {
-        listener.tls.emplace();
+        static_cast<listener_config*>(owner)->tls.reset();
     }
 }
 
@@ -68,6 +77,13 @@ void* open_member(void* owner) {
 template <auto Member>
 void* open_element(void* owner) {
     return &(static_cast<config*>(owner)->*Member).emplace_back();
+}
+
+void* open_listener(void* owner) {
+    auto& c = *static_cast<config*>(owner);
+    auto& listener = c.listeners.emplace_back();
+    listener.tls = c.tls;  // [tls] has been read by now: sections are read in the order of the table
+    return &listener;
 }
 
 void* open_self(void* owner) { return owner; }
@@ -88,122 +104,123 @@ constexpr auto protocol_names = std::array{"amqp"sv, "amqps"sv};
 constexpr auto level_names = std::array{"debug"sv, "info"sv, "warning"sv, "error"sv, "off"sv};
 constexpr auto format_names = std::array{"text"sv, "json"sv};
 constexpr auto mechanism_names = std::array{"PLAIN"sv, "AMQPLAIN"sv, "EXTERNAL"sv};
+constexpr auto queue_type_names = std::array{"classic"sv, "quorum"sv, "stream"sv};
 constexpr auto target_names =
     std::array{"all"sv, "queues"sv, "exchanges"sv, "classic_queues"sv, "quorum_queues"sv, "streams"sv};
 
 constexpr auto top_keys = std::array{
     key{.name = "shards", .type = integer, .fallback = "0",
         .description = "Reactor threads. 0: one a core.",
-        .store = store<&config::shards>, .when = on_restart, .max = 256},
+        .at = member<&config::shards>, .when = on_restart, .max = 256},
     key{.name = "data_dir", .type = text, .fallback = "\"${STATE_DIRECTORY:-${XDG_STATE_HOME:-${HOME:-/var/lib}/.local/state}/linnet}\"",
         .description = "Where everything that outlives the process is kept.",
-        .store = store<&config::data_dir>, .when = on_restart},
+        .at = member<&config::data_dir>, .when = on_restart},
     key{.name = "pid_file", .type = text, .fallback = "\"\"",
         .description = "Written once the listeners are open, removed at the end. Empty: none.",
-        .store = store<&config::pid_file>, .when = on_restart},
+        .at = member<&config::pid_file>, .when = on_restart},
     key{.name = "ports_file", .type = text, .fallback = "\"\"",
         .description = "JSON: protocol -> addresses really bound; for tests that listen on port 0. Empty: none.",
-        .store = store<&config::ports_file>, .when = on_restart},
+        .at = member<&config::ports_file>, .when = on_restart},
     key{.name = "drain_timeout", .type = duration, .fallback = "\"10s\"",
         .description = "From SIGTERM on: how long clients may take to go before they are cut.",
-        .store = store<&config::drain_timeout_ms>, .max = day},
+        .at = member<&config::drain_timeout_ms>, .max = day},
 };
 
 constexpr auto tls_keys = std::array{
     key{.name = "cert_file", .type = text, .fallback = "\"\"",
         .description = "The certificate chain, PEM. Without one there is no TLS.",
-        .store = store<&tls_config::cert_file>},
+        .at = member<&tls_config::cert_file>},
     key{.name = "key_file", .type = text, .fallback = "\"\"",
-        .description = "Its private key, PEM.", .store = store<&tls_config::key_file>},
+        .description = "Its private key, PEM.", .at = member<&tls_config::key_file>},
     key{.name = "key_password", .type = text, .fallback = "",
         .description = "The passphrase of the private key, if it has one.",
-        .store = store<&tls_config::key_password>, .secret = true},
+        .at = member<&tls_config::key_password>, .secret = true},
     key{.name = "ca_file", .type = text, .fallback = "\"\"",
         .description = "The authorities that client certificates are checked against, PEM.",
-        .store = store<&tls_config::ca_file>},
+        .at = member<&tls_config::ca_file>},
     key{.name = "verify", .type = choice, .fallback = "\"none\"",
         .description = "Client certificates: none asked for; peer: checked when shown; require: refused without.",
-        .store = store<&tls_config::verify>, .choices = verify_names},
+        .at = member<&tls_config::verify>, .choices = verify_names},
     key{.name = "min_version", .type = choice, .fallback = "\"1.2\"",
         .description = "The oldest TLS version spoken.",
-        .store = store<&tls_config::min_version>, .choices = version_names},
+        .at = member<&tls_config::min_version>, .choices = version_names},
     key{.name = "ciphers", .type = text, .fallback = "\"\"",
         .description = "OpenSSL cipher list for TLS 1.2. Empty: OpenSSL's own.",
-        .store = store<&tls_config::ciphers>},
+        .at = member<&tls_config::ciphers>},
     key{.name = "login_from", .type = choice, .fallback = "\"common_name\"",
         .description = "The part of a client certificate that is the user name for EXTERNAL.",
-        .store = store<&tls_config::login_from>, .choices = login_names},
+        .at = member<&tls_config::login_from>, .choices = login_names},
 };
 
 constexpr auto limits_keys = std::array{
     key{.name = "connections", .type = integer, .fallback = "0",
         .description = "Open connections. 0: what the file descriptor limit allows.",
-        .store = store<&limits_config::connections>, .max = count_max},
+        .at = member<&limits_config::connections>, .max = count_max},
     key{.name = "connections_per_address", .type = integer, .fallback = "0",
         .description = "Open connections from one client address. 0: no limit.",
-        .store = store<&limits_config::connections_per_address>, .max = count_max},
+        .at = member<&limits_config::connections_per_address>, .max = count_max},
     key{.name = "unauthenticated", .type = percentage, .fallback = "\"10%\"",
         .description = "The share of `connections` that may be in the handshake at one time.",
-        .store = store<&limits_config::unauthenticated_percent>},
+        .at = member<&limits_config::unauthenticated_percent>},
     key{.name = "channels", .type = integer, .fallback = "2047",
         .description = "Channels a connection (AMQP channel_max).",
-        .store = store<&limits_config::channels>, .min = 1, .max = 65535},
+        .at = member<&limits_config::channels>, .min = 1, .max = 65535},
     key{.name = "frame_max", .type = size, .fallback = "\"128KiB\"",
         .description = "The largest AMQP frame.",
-        .store = store<&limits_config::frame_bytes_max>, .min = 8 * kib, .max = 16 * mib},
+        .at = member<&limits_config::frame_bytes_max>, .min = 4 * kib, .max = 16 * mib},
     key{.name = "message_size", .type = size, .fallback = "\"128MiB\"",
         .description = "The largest message body.",
-        .store = store<&limits_config::message_bytes_max>, .min = 1, .max = 512 * mib},
+        .at = member<&limits_config::message_bytes_max>, .min = 1, .max = 512 * mib},
     key{.name = "queues", .type = integer, .fallback = "0",
         .description = "Queues a vhost. 0: no limit.",
-        .store = store<&limits_config::queues>, .max = count_max},
+        .at = member<&limits_config::queues>, .max = count_max},
     key{.name = "consumers_per_channel", .type = integer, .fallback = "0",
         .description = "Consumers a channel. 0: no limit.",
-        .store = store<&limits_config::consumers_per_channel>, .max = count_max},
+        .at = member<&limits_config::consumers_per_channel>, .max = count_max},
     key{.name = "handshake_timeout", .type = duration, .fallback = "\"10s\"",
         .description = "From the first byte (or TLS hello) to a logged-in client.",
-        .store = store<&limits_config::handshake_timeout_ms>, .min = 100, .max = 3600 * second},
+        .at = member<&limits_config::handshake_timeout_ms>, .min = 100, .max = 3600 * second},
     key{.name = "heartbeat", .type = duration, .fallback = "\"60s\"",
         .description = "What we propose to clients; they may ask for less. 0: none. Whole seconds, rounded up.",
-        .store = store_seconds, .max = 65535 * second},
+        .at = {store_heartbeat, same<&limits_config::heartbeat_s>}, .max = 65535 * second},
     key{.name = "consumer_timeout", .type = duration, .fallback = "\"30m\"",
         .description = "A delivery not settled within it closes the channel. 0: never.",
-        .store = store<&limits_config::consumer_timeout_ms>, .max = 3650 * day},
+        .at = member<&limits_config::consumer_timeout_ms>, .max = 3650 * day},
 };
 
 constexpr auto memory_keys = std::array{
     key{.name = "high_watermark", .type = memory, .fallback = "\"60%\"",
         .description = "Above it publishers are blocked. A share of the memory there is (the container's, if it has "
                        "a limit), or a size.",
-        .store = store<&memory_config::high_watermark>},
+        .at = member<&memory_config::high_watermark>},
 };
 
 constexpr auto log_keys = std::array{
     key{.name = "level", .type = choice, .fallback = "\"info\"",
         .description = "The least important line to write.",
-        .store = store<&log_config::level>, .choices = level_names},
+        .at = member<&log_config::level>, .choices = level_names},
     key{.name = "format", .type = choice, .fallback = "\"text\"",
         .description = "text for people, json for collectors: one object a line.",
-        .store = store<&log_config::format>, .choices = format_names},
+        .at = member<&log_config::format>, .choices = format_names},
     key{.name = "file", .type = text, .fallback = "\"\"",
-        .description = "Empty: stderr. SIGHUP and SIGUSR1 reopen it.", .store = store<&log_config::file>},
+        .description = "Empty: stderr. SIGHUP and SIGUSR1 reopen it.", .at = member<&log_config::file>},
 };
 
 constexpr auto auth_keys = std::array{
     key{.name = "mechanisms", .type = choice_list, .fallback = "[\"PLAIN\", \"AMQPLAIN\"]",
         .description = "Offered in this order. EXTERNAL (client certificates) is offered over TLS only.",
-        .store = store<&auth_config::mechanisms>, .min = 1, .choices = mechanism_names},
+        .at = member<&auth_config::mechanisms>, .min = 1, .choices = mechanism_names},
 };
 
 constexpr auto compat_keys = std::array{
     key{.name = "rabbitmq_version", .type = text, .fallback = "\"3.13.7\"",
         .description = "The RabbitMQ release whose behaviour clients may expect; sent as the server property `version`.",
-        .store = store<&compat_config::rabbitmq_version>},
+        .at = member<&compat_config::rabbitmq_version>},
     key{.name = "cluster_name", .type = text, .fallback = "\"\"",
         .description = "Sent as the server property `cluster_name`. Empty: the node name.",
-        .store = store<&compat_config::cluster_name>},
+        .at = member<&compat_config::cluster_name>},
     key{.name = "node_name", .type = text, .fallback = "\"\"",
-        .description = "Empty: linnet@<host name>.", .store = store<&compat_config::node_name>, .when = on_restart},
+        .description = "Empty: linnet@<host name>.", .at = member<&compat_config::node_name>, .when = on_restart},
 };
 
 constexpr auto listener_tls = section{.name = "tls", .description = "As [tls], for this listener alone.",
@@ -211,98 +228,98 @@ constexpr auto listener_tls = section{.name = "tls", .description = "As [tls], f
 
 constexpr auto listener_keys = std::array{
     key{.name = "name", .type = text, .fallback = "", .description = "For logs. Optional.",
-        .store = store<&listener_config::name>, .when = on_restart, .example = "\"local\""},
+        .at = member<&listener_config::name>, .when = on_restart, .example = "\"local\""},
     key{.name = "protocol", .type = choice, .fallback = "", .description = "The protocol spoken here.",
-        .store = store<&listener_config::protocol>, .when = on_restart, .choices = protocol_names, .required = true,
+        .at = member<&listener_config::protocol>, .when = on_restart, .choices = protocol_names, .required = true,
         .example = "\"amqp\""},
     key{.name = "bind", .type = address, .fallback = "",
         .description = "A numeric address and a port: \"0.0.0.0:5672\", \"[::]:5672\". Port 0: any free one.",
-        .store = store<&listener_config::bind>, .when = on_restart, .required = true,
+        .at = member<&listener_config::bind>, .when = on_restart, .required = true,
         .example = "\"127.0.0.1:5672\""},
     key{.name = "tls", .type = boolean, .fallback = "",
         .description = "true makes amqp amqps. A table [listener.tls] overrides keys of [tls] here.",
-        .store = store_tls_switch, .when = on_restart, .table = &listener_tls},
+        .at = {store_tls_switch, same<&listener_config::tls>}, .when = on_restart, .table = &listener_tls},
 };
 constexpr auto listener_identity = std::array{"name"sv};
 
 constexpr auto vhost_keys = std::array{
     key{.name = "name", .type = text, .fallback = "", .description = "The tenant's name.",
-        .store = store<&vhost_config::name>, .required = true, .example = "\"/\""},
-    key{.name = "default_queue_type", .type = text, .fallback = "",
+        .at = member<&vhost_config::name>, .required = true, .example = "\"/\""},
+    key{.name = "default_queue_type", .type = choice, .fallback = "\"classic\"",
         .description = "For queues declared without x-queue-type.",
-        .store = store<&vhost_config::default_queue_type>, .example = "\"classic\""},
+        .at = member<&vhost_config::default_queue_type>, .choices = queue_type_names},
     key{.name = "max_queues", .type = integer, .fallback = "0", .description = "0: limits.queues.",
-        .store = store<&vhost_config::queues_max>, .max = count_max},
+        .at = member<&vhost_config::queues_max>, .max = count_max},
     key{.name = "max_connections", .type = integer, .fallback = "0", .description = "0: no limit of its own.",
-        .store = store<&vhost_config::connections_max>, .max = count_max},
+        .at = member<&vhost_config::connections_max>, .max = count_max},
 };
 constexpr auto name_identity = std::array{"name"sv};
 
 constexpr auto user_keys = std::array{
     key{.name = "name", .type = text, .fallback = "", .description = "As the client sends it.",
-        .store = store<&user_config::name>, .required = true, .example = "\"guest\""},
+        .at = member<&user_config::name>, .required = true, .example = "\"guest\""},
     key{.name = "password", .type = text, .fallback = "",
         .description = "In plain text; hashed while reading. Or password_file, or password_hash.",
-        .store = store_password, .secret = true, .example = "\"guest\""},
+        .at = {store_password, same<&user_config::password_hash>}, .secret = true, .excludes = "password_hash", .example = "\"guest\""},
     key{.name = "password_hash", .type = text, .fallback = "",
         .description = "Argon2id ($argon2id$...), RabbitMQ's base64 (SHA-256, SHA-512, MD5), or crypt ($2b$, $6$, $y$).",
-        .store = store<&user_config::password_hash>},
+        .at = member<&user_config::password_hash>, .excludes = "password"},
     key{.name = "tags", .type = text_list, .fallback = "[]",
         .description = "administrator, monitoring, policymaker, management, or your own.",
-        .store = store<&user_config::tags>, .example = "[\"administrator\"]"},
+        .at = member<&user_config::tags>, .example = "[\"administrator\"]"},
     key{.name = "loopback_only", .type = boolean, .fallback = "false",
         .description = "The user can connect from this machine only.",
-        .store = store<&user_config::loopback_only>, .example = "true"},
+        .at = member<&user_config::loopback_only>, .example = "true"},
 };
 
 constexpr auto permission_keys = std::array{
     key{.name = "user", .type = text, .fallback = "", .description = "A [[user]].",
-        .store = store<&permission_config::user>, .required = true, .example = "\"guest\""},
+        .at = member<&permission_config::user>, .required = true, .example = "\"guest\""},
     key{.name = "vhost", .type = text, .fallback = "\"/\"", .description = "A [[vhost]].",
-        .store = store<&permission_config::vhost>},
+        .at = member<&permission_config::vhost>},
     key{.name = "configure", .type = expression, .fallback = "\"\"",
         .description = "Regular expression over the names that may be declared and deleted. Empty: none.",
-        .store = store<&permission_config::configure>, .example = "\".*\""},
+        .at = member<&permission_config::configure>, .example = "\".*\""},
     key{.name = "write", .type = expression, .fallback = "\"\"",
-        .description = "... published to and bound.", .store = store<&permission_config::write>,
+        .description = "Over the names that may be published to, and into which may be bound.", .at = member<&permission_config::write>,
         .example = "\".*\""},
     key{.name = "read", .type = expression, .fallback = "\"\"",
-        .description = "... consumed and bound from.", .store = store<&permission_config::read>,
+        .description = "Over the names that may be consumed, purged and bound from.", .at = member<&permission_config::read>,
         .example = "\".*\""},
 };
 constexpr auto permission_identity = std::array{"user"sv, "vhost"sv};
 
 constexpr auto topic_permission_keys = std::array{
     key{.name = "user", .type = text, .fallback = "", .description = "A [[user]].",
-        .store = store<&topic_permission_config::user>, .required = true, .example = "\"guest\""},
+        .at = member<&topic_permission_config::user>, .required = true, .example = "\"guest\""},
     key{.name = "vhost", .type = text, .fallback = "\"/\"", .description = "A [[vhost]].",
-        .store = store<&topic_permission_config::vhost>},
+        .at = member<&topic_permission_config::vhost>},
     key{.name = "exchange", .type = text, .fallback = "",
         .description = "The topic exchange whose routing keys are restricted.",
-        .store = store<&topic_permission_config::exchange>, .required = true, .example = "\"amq.topic\""},
+        .at = member<&topic_permission_config::exchange>, .required = true, .example = "\"amq.topic\""},
     key{.name = "write", .type = expression, .fallback = "\"\"",
         .description = "Regular expression over the routing keys that may be published.",
-        .store = store<&topic_permission_config::write>, .example = "\".*\""},
+        .at = member<&topic_permission_config::write>, .example = "\".*\""},
     key{.name = "read", .type = expression, .fallback = "\"\"",
-        .description = "... bound.", .store = store<&topic_permission_config::read>, .example = "\".*\""},
+        .description = "Over the routing keys that may be bound.", .at = member<&topic_permission_config::read>, .example = "\".*\""},
 };
 constexpr auto topic_permission_identity = std::array{"user"sv, "vhost"sv, "exchange"sv};
 
 constexpr auto policy_keys = std::array{
     key{.name = "name", .type = text, .fallback = "", .description = "The policy's name.",
-        .store = store<&policy_config::name>, .required = true, .example = "\"short\""},
+        .at = member<&policy_config::name>, .required = true, .example = "\"short\""},
     key{.name = "vhost", .type = text, .fallback = "\"/\"", .description = "A [[vhost]].",
-        .store = store<&policy_config::vhost>},
+        .at = member<&policy_config::vhost>},
     key{.name = "pattern", .type = expression, .fallback = "",
         .description = "Regular expression over the names it applies to.",
-        .store = store<&policy_config::pattern>, .required = true, .example = "\"^tmp\\\\.\""},
+        .at = member<&policy_config::pattern>, .required = true, .example = "\"^tmp\\\\.\""},
     key{.name = "apply_to", .type = choice, .fallback = "\"all\"", .description = "What it applies to.",
-        .store = store<&policy_config::apply_to>, .choices = target_names, .example = "\"queues\""},
+        .at = member<&policy_config::apply_to>, .choices = target_names, .example = "\"queues\""},
     key{.name = "priority", .type = integer, .fallback = "0", .description = "The highest that matches wins.",
-        .store = store<&policy_config::priority>, .min = -2'147'483'647, .max = 2'147'483'647},
+        .at = member<&policy_config::priority>, .min = -2'147'483'647, .max = 2'147'483'647},
     key{.name = "definition", .type = definition, .fallback = "",
         .description = "The arguments it sets, by RabbitMQ's names.",
-        .store = store<&policy_config::definition>, .required = true,
+        .at = member<&policy_config::definition>, .required = true,
         .example = "{ max-length = 1000, overflow = \"reject-publish\" }"},
 };
 constexpr auto policy_identity = std::array{"name"sv, "vhost"sv};
@@ -324,7 +341,7 @@ constexpr auto all_sections = std::array{
     section{.name = "listener",
             .description = "Where to listen. Without any: amqp on 0.0.0.0:5672, and amqps on 0.0.0.0:5671 if "
                            "tls.cert_file is set.",
-            .keys = listener_keys, .open = open_element<&config::listeners>, .repeated = true,
+            .keys = listener_keys, .open = open_listener, .repeated = true,
             .identity = listener_identity},
     section{.name = "vhost", .description = "Tenants. Without any: \"/\".", .keys = vhost_keys,
             .open = open_element<&config::vhosts>, .repeated = true, .identity = name_identity},

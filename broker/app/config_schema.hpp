@@ -39,6 +39,12 @@ enum class takes_effect : std::uint8_t { on_reload, on_restart };
 using checked_value = std::variant<bool, std::int64_t, std::string, std::vector<std::string>,
                                    std::vector<std::int64_t>, bind_address, memory_amount, policy_definition>;
 
+// Where a value lives in the section's object.
+struct access {
+    void (*store)(void* owner, checked_value&& value);
+    bool (*same)(const void* a, const void* b);
+};
+
 struct section;
 
 struct key {
@@ -46,8 +52,7 @@ struct key {
     kind type;
     std::string_view fallback;  // the default as it would be written in TOML; empty: none
     std::string_view description;
-    // Stores a checked value in the section's object.
-    void (*store)(void* owner, checked_value&& value);
+    access at;
     takes_effect when = takes_effect::on_reload;
     std::int64_t min = 0;
     std::int64_t max = 0;
@@ -55,6 +60,8 @@ struct key {
     bool required = false;
     // May also come from a file (`<name>_file`) or a systemd credential, and is never printed.
     bool secret = false;
+    // Another way to say the same thing; both in one source is an error.
+    std::string_view excludes{};
     // The key may be a table of this section instead (`tls = true` or `[listener.tls]`).
     const section* table = nullptr;
     std::string_view example{};  // what the printed configuration shows where there is no default

@@ -29,9 +29,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string_view closest(std::string_view wrong, std::span<const std::string_view> names) {
+    if (wrong.size() < 3) {
+        return {};  // everything is near to a word of two letters
+    }
     auto best = std::string_view{};
-    // A third of the letters may be wrong, at least one: beyond that a suggestion is noise.
-    auto best_distance = std::max<std::size_t>(wrong.size() / 3, 1) + 1;
+    // A third of the letters may be wrong: beyond that a suggestion is noise.
+    auto best_distance = wrong.size() / 3 + 1;
     for (auto name : names) {
         if (const auto distance = edit_distance(wrong, name); distance < best_distance) {
             best_distance = distance;

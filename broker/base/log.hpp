@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 // The daemon's log: one line an event, to stderr or a file, as text for people or as JSON for collectors.
 //
@@ -24,13 +25,16 @@ struct options {
     level threshold = level::info;
     format form = format::text;
     std::string file;        // empty: stderr
-    bool journald = false;   // prefix <3>..<7>, no timestamp (set when $JOURNAL_STREAM names our stderr)
+    bool journald = false;   // text on stderr: prefix <3>..<7>, no timestamp (see journald_reads_stderr())
 };
 
 // Empty on success, else what went wrong.
 [[nodiscard]] std::string configure(const options& o);
 // Closes and opens the file again, for log rotation. Empty on success.
 [[nodiscard]] std::string reopen();
+
+// Whether $JOURNAL_STREAM names this process's stderr, so that systemd adds time and reads the priority.
+[[nodiscard]] bool journald_reads_stderr();
 
 [[nodiscard]] bool enabled(level l) noexcept;
 

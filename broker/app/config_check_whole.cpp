@@ -1,0 +1,254 @@
+#include "broker/app/config_check.hpp"
+
+#include "broker/app/config_values.hpp"
+#include "broker/app/edit_distance.hpp"
+#include "broker/app/password.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace linnet::app {
+namespace {
+
+constexpr std::size_t name_bytes_max = 255;  // an AMQP short string
+
+class whole {
+public:
+    whole(config& values, const places& where, std::vector<placed_error>& errors, std::vector<std::string>& warnings)
+        : values_{values}, where_{where}, errors_{errors}, warnings_{warnings} {}
+
+    void check() {
+        check_listeners();
+        check_certificates(values_.tls, "tls");
+        check_tenants();
+        check_references();
+        check_compatibility();
+    }
+
+private:
+    // The nearest place that was really written: the key's own, else its element's or table's.
+    [[nodiscard]] position place(std::string path) const {
+        for (;;) {
+            if (const auto it = where_.find(path); it != where_.end()) {
+                return it->second;
+            }
+            const auto dot = path.rfind('.');
+            if (dot == std::string::npos) {
+                return {};
+            }
+            path.resize(dot);
+        }
+    }
+
+    [[nodiscard]] bool said(const std::string& path) const { return where_.find(path) != where_.end(); }
+
+    void report(const std::string& path, std::string_view what) {
+        errors_.push_back({place(path), fmt::format("{}: {}", path, what)});
+    }
+
+    // ---- Listeners and certificates ------------------------------------------------------------
+
+    void check_listeners() {
+        if (values_.listeners.empty()) {
+            values_.listeners.push_back({"", listener_protocol::amqp, {"0.0.0.0", 5672}, std::nullopt});
+            if (!values_.tls.cert_file.empty()) {
+                values_.listeners.push_back({"", listener_protocol::amqps, {"0.0.0.0", 5671}, values_.tls});
+            }
+        }
+        for (std::size_t i = 0; i < values_.listeners.size(); ++i) {
+            check_listener(values_.listeners[i], fmt::format("listener[{}]", i));
+        }
+        check_binds();
+    }
+
+    void check_listener(listener_config& listener, const std::string& path) {
+        // It was opened with a copy of [tls]; `tls = false` took it away.
+        if (listener.protocol == listener_protocol::amqps && !listener.tls) {
+            report(path + ".tls", "amqps is amqp over TLS; write protocol = \"amqp\" for a plain listener");
+        } else if (listener.protocol == listener_protocol::amqp && listener.tls && said(path + ".tls")) {
+            listener.protocol = listener_protocol::amqps;
+        } else if (listener.protocol == listener_protocol::amqp) {
+            listener.tls.reset();
+        }
+        if (listener.tls) {
+            if (listener.tls->cert_file.empty()) {
+                report(path, "TLS needs a certificate: set tls.cert_file and tls.key_file");
+            } else if (!(*listener.tls == values_.tls)) {
+                check_certificates(*listener.tls, path + ".tls");
+            }
+        }
+        if (listener.name.empty()) {
+            listener.name = fmt::format("{} {}", name(listener.protocol), format_bind_address(listener.bind));
+        }
+    }
+
+    void check_binds() {
+        for (std::size_t i = 0; i < values_.listeners.size(); ++i) {
+            const auto& bind = values_.listeners[i].bind;
+            for (std::size_t j = 0; j < i && bind.port != 0; ++j) {
+                if (values_.listeners[j].bind == bind) {
+                    report(fmt::format("listener[{}].bind", i),
+                           fmt::format("\"{}\" is taken by listener[{}]", format_bind_address(bind), j));
+                }
+            }
+        }
+    }
+
+    void check_certificates(const tls_config& tls, const std::string& path) {
+        if (tls.cert_file.empty() != tls.key_file.empty()) {
+            const auto* given = tls.cert_file.empty() ? ".key_file" : ".cert_file";
+            const auto* missing = tls.cert_file.empty() ? "cert_file" : "key_file";
+            report(path + given, fmt::format("needs \"{}\" beside it", missing));
+        }
+        if (tls.verify != tls_verify::none && tls.ca_file.empty()) {
+            report(path + ".verify", "needs \"ca_file\": the authorities to check clients against");
+        }
+        check_readable(tls.cert_file, path + ".cert_file");
+        check_readable(tls.key_file, path + ".key_file");
+        check_readable(tls.ca_file, path + ".ca_file");
+    }
+
+    void check_readable(const std::string& file, const std::string& path) {
+        auto why = std::string{};
+        if (!file.empty() && !read_file(file, why)) {
+            report(path, fmt::format("\"{}\" cannot be read: {}", file, why));
+        }
+    }
+
+    // ---- Users and vhosts ------------------------------------------------------------------------
+
+    void check_tenants() {
+        if (values_.vhosts.empty()) {
+            values_.vhosts.push_back({"/", queue_type::classic, 0, 0});
+        }
+        if (values_.users.empty()) {
+            add_guest();
+        }
+        check_names(values_.vhosts, "vhost");
+        check_names(values_.users, "user");
+        for (std::size_t i = 0; i < values_.users.size(); ++i) {
+            const auto& hash = values_.users[i].password_hash;
+            if (!hash.empty() && !password_hash::parse(hash)) {
+                report(fmt::format("user[{}].password_hash", i),
+                       "is in no known form (Argon2id, RabbitMQ's base64, crypt)");
+            }
+        }
+    }
+
+    void add_guest() {
+        values_.users.push_back({"guest", salted_sha256("guest"), {"administrator"}, /*loopback_only=*/true});
+        for (const auto& vhost : values_.vhosts) {
+            const auto has = [&](const permission_config& p) { return p.user == "guest" && p.vhost == vhost.name; };
+            if (std::ranges::none_of(values_.permissions, has)) {
+                values_.permissions.push_back({"guest", vhost.name, ".*", ".*", ".*"});
+            }
+        }
+    }
+
+    template <class T>
+    void check_names(const std::vector<T>& elements, std::string_view section) {
+        for (std::size_t i = 0; i < elements.size(); ++i) {
+            if (elements[i].name.size() > name_bytes_max) {
+                report(fmt::format("{}[{}].name", section, i), fmt::format("is longer than {} bytes", name_bytes_max));
+            }
+        }
+    }
+
+    // ---- References ------------------------------------------------------------------------------
+
+    template <class T>
+    void check_reference(const std::string& name, const std::vector<T>& among, std::string_view kind,
+                         const std::string& path) {
+        if (name.empty() || std::ranges::find(among, name, &T::name) != among.end()) {
+            return;  // an empty one is missing, and reported as such
+        }
+        auto names = std::vector<std::string_view>{};
+        for (const auto& element : among) {
+            names.push_back(element.name);
+        }
+        const auto meant = closest(name, names);
+        report(path, fmt::format("there is no {} \"{}\"{}", kind, name,
+                                 meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant)));
+    }
+
+    template <class T>
+    void check_vhosts_of(const std::vector<T>& elements, std::string_view section) {
+        for (std::size_t i = 0; i < elements.size(); ++i) {
+            check_reference(elements[i].vhost, values_.vhosts, "vhost", fmt::format("{}[{}].vhost", section, i));
+        }
+    }
+
+    template <class T>
+    void check_users_of(const std::vector<T>& elements, std::string_view section) {
+        for (std::size_t i = 0; i < elements.size(); ++i) {
+            check_reference(elements[i].user, values_.users, "user", fmt::format("{}[{}].user", section, i));
+        }
+    }
+
+    void check_references() {
+        check_users_of(values_.permissions, "permission");
+        check_vhosts_of(values_.permissions, "permission");
+        check_users_of(values_.topic_permissions, "topic_permission");
+        check_vhosts_of(values_.topic_permissions, "topic_permission");
+        check_vhosts_of(values_.policies, "policy");
+        check_vhosts_of(values_.operator_policies, "operator_policy");
+    }
+
+    // ---- What we call ourselves ------------------------------------------------------------------
+
+    // "3.13.7" -> {3, 13, 7}; clients parse it, some without care.
+    static std::optional<std::array<std::uint32_t, 3>> parse_version(std::string_view text) {
+        auto parts = std::array<std::uint32_t, 3>{};
+        const auto* at = text.data();
+        const auto* end = at + text.size();
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            if (i > 0 && (at == end || *at++ != '.')) {
+                return std::nullopt;
+            }
+            const auto [rest, error] = std::from_chars(at, end, parts[i]);
+            if (error != std::errc{}) {
+                return std::nullopt;
+            }
+            at = rest;
+        }
+        return at == end ? std::optional{parts} : std::nullopt;
+    }
+
+    void check_compatibility() {
+        auto& compat = values_.compat;
+        const auto version = parse_version(compat.rabbitmq_version);
+        if (!version) {
+            report("compat.rabbitmq_version",
+                   fmt::format("expected a version such as \"3.13.7\", got \"{}\"", compat.rabbitmq_version));
+        } else if (*version >= std::array<std::uint32_t, 3>{4, 3, 0}) {
+            warnings_.emplace_back("compat.rabbitmq_version is 4.3.0 or later: clients such as perf-test will "
+                                   "declare durable queues where they were asked for transient ones");
+        }
+        if (compat.node_name.empty()) {
+            auto host = std::array<char, 256>{};
+            const bool known = gethostname(host.data(), host.size() - 1) == 0 && host.front() != '\0';
+            compat.node_name = fmt::format("linnet@{}", known ? host.data() : "localhost");
+        }
+        if (compat.cluster_name.empty()) {
+            compat.cluster_name = compat.node_name;
+        }
+    }
+
+    config& values_;
+    const places& where_;
+    std::vector<placed_error>& errors_;
+    std::vector<std::string>& warnings_;
+};
+
+}  // namespace
+
+void check_whole(config& values, const places& where, std::vector<placed_error>& errors,
+                 std::vector<std::string>& warnings) {
+    whole{values, where, errors, warnings}.check();
+}
+
+}  // namespace linnet::app

@@ -1,0 +1,202 @@
+#include "broker/app/password.hpp"
+
+#include "broker/base/assert.hpp"
+
+#include <argon2.h>
+#include <crypt.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+namespace linnet::app {
+namespace {
+
+constexpr std::uint32_t argon2_memory_kib = 19'456;
+constexpr std::uint32_t argon2_passes = 2;
+constexpr std::uint32_t argon2_lanes = 1;
+constexpr std::uint32_t argon2_memory_kib_max = 256 * 1024;
+constexpr std::uint32_t argon2_passes_max = 16;
+constexpr std::size_t rabbitmq_salt_bytes = 4;
+
+template <std::size_t N>
+std::array<unsigned char, N> random_bytes() {
+    auto bytes = std::array<unsigned char, N>{};
+    const bool ok = RAND_bytes(bytes.data(), static_cast<int>(N)) == 1;
+    LINNET_ASSERT(ok, "the system gave no random bytes");
+    return bytes;
+}
+
+std::string base64(std::string_view bytes) {
+    auto text = std::string(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+    const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                       reinterpret_cast<const unsigned char*>(bytes.data()),
+                                       static_cast<int>(bytes.size()));
+    text.resize(static_cast<std::size_t>(length));
+    return text;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+    if (text.empty() || text.size() % 4 != 0 || text.size() > 128) {
+        return std::nullopt;
+    }
+    auto bytes = std::string(text.size(), '\0');
+    const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                       reinterpret_cast<const unsigned char*>(text.data()),
+                                       static_cast<int>(text.size()));
+    if (length < 0) {
+        return std::nullopt;
+    }
+    // OpenSSL counts the padding as zero bytes.
+    const auto padding = static_cast<std::size_t>(text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0);
+    bytes.resize(static_cast<std::size_t>(length) - padding);
+    return bytes;
+}
+
+std::string salted_digest(const EVP_MD* algorithm, std::string_view salt, std::string_view password) {
+    auto digest = std::array<unsigned char, EVP_MAX_MD_SIZE>{};
+    auto length = 0U;
+    const auto context = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+    const bool ok = context && EVP_DigestInit_ex(context.get(), algorithm, nullptr) == 1 &&
+                    EVP_DigestUpdate(context.get(), salt.data(), salt.size()) == 1 &&
+                    EVP_DigestUpdate(context.get(), password.data(), password.size()) == 1 &&
+                    EVP_DigestFinal_ex(context.get(), digest.data(), &length) == 1;
+    // An algorithm that the provider refuses (MD5 under FIPS) matches nothing.
+    return ok ? std::string{reinterpret_cast<const char*>(digest.data()), length} : std::string{};
+}
+
+bool equal(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+bool matches_digest(const EVP_MD* algorithm, std::string_view stored, std::string_view password) {
+    const auto salt = stored.substr(0, rabbitmq_salt_bytes);
+    return equal(salted_digest(algorithm, salt, password), stored.substr(rabbitmq_salt_bytes));
+}
+
+bool matches_crypt(const std::string& stored, std::string_view password) {
+    // crypt(3) takes C strings: what stands behind a NUL would not count, and "a" would open "a\0b".
+    if (password.find('\0') != std::string_view::npos) {
+        return false;
+    }
+    const auto work = std::make_unique<crypt_data>();  // 32 KiB: not for a stack
+    const auto secret = std::string{password};
+    const char* hashed = crypt_r(secret.c_str(), stored.c_str(), work.get());
+    return hashed != nullptr && equal(hashed, stored);
+}
+
+// Reads "name=<number>" and the comma behind it, if any.
+std::optional<std::uint32_t> take_parameter(std::string_view& text, std::string_view name) {
+    if (!text.starts_with(name)) {
+        return std::nullopt;
+    }
+    text.remove_prefix(name.size());
+    auto number = std::uint64_t{0};
+    auto digits = std::size_t{0};
+    while (digits < text.size() && digits < 9 && text[digits] >= '0' && text[digits] <= '9') {
+        number = number * 10 + static_cast<std::uint64_t>(text[digits++] - '0');
+    }
+    if (digits == 0) {
+        return std::nullopt;
+    }
+    text.remove_prefix(digits);
+    if (text.starts_with(',')) {
+        text.remove_prefix(1);
+    }
+    return static_cast<std::uint32_t>(number);
+}
+
+bool is_bounded_argon2id(std::string_view text) {
+    constexpr auto prefix = std::string_view{"$argon2id$v=19$"};
+    if (!text.starts_with(prefix) || text.size() > 512 || text.find('\0') != std::string_view::npos) {
+        return false;
+    }
+    text.remove_prefix(prefix.size());
+    const auto memory = take_parameter(text, "m=");
+    const auto passes = take_parameter(text, "t=");
+    const auto lanes = take_parameter(text, "p=");
+    const auto salt_and_hash = text.find('$', 1);
+    return memory && passes && lanes && *memory >= 8 && *memory <= argon2_memory_kib_max && *passes >= 1 &&
+           *passes <= argon2_passes_max && *lanes >= 1 && *lanes <= 16 && text.starts_with('$') &&
+           salt_and_hash != std::string_view::npos && salt_and_hash + 1 < text.size();
+}
+
+bool is_crypt(const std::string& text) {
+    static constexpr std::string_view prefixes[] = {"$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"};
+    for (auto prefix : prefixes) {
+        if (text.starts_with(prefix)) {
+            return crypt_checksalt(text.c_str()) == CRYPT_SALT_OK;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+std::optional<password_hash> password_hash::parse(std::string_view stored) {
+    auto text = std::string{stored};
+    if (is_bounded_argon2id(stored)) {
+        return password_hash{form::argon2id, std::move(text)};
+    }
+    if (is_crypt(text)) {
+        return password_hash{form::crypt, std::move(text)};
+    }
+    auto bytes = from_base64(stored);
+    if (!bytes) {
+        return std::nullopt;
+    }
+    switch (bytes->size()) {
+        case rabbitmq_salt_bytes + 32: return password_hash{form::rabbitmq_sha256, std::move(*bytes)};
+        case rabbitmq_salt_bytes + 64: return password_hash{form::rabbitmq_sha512, std::move(*bytes)};
+        case rabbitmq_salt_bytes + 16: return password_hash{form::rabbitmq_md5, std::move(*bytes)};
+    }
+    return std::nullopt;
+}
+
+bool password_hash::matches(std::string_view password) const {
+    switch (form_) {
+        case form::argon2id:
+            return argon2id_verify(text_.c_str(), password.data(), password.size()) == ARGON2_OK;
+        case form::rabbitmq_sha256: return matches_digest(EVP_sha256(), text_, password);
+        case form::rabbitmq_sha512: return matches_digest(EVP_sha512(), text_, password);
+        case form::rabbitmq_md5: return matches_digest(EVP_md5(), text_, password);
+        case form::crypt: return matches_crypt(text_, password);
+    }
+    return false;
+}
+
+hash_cost password_hash::cost() const noexcept {
+    switch (form_) {
+        case form::argon2id:
+        case form::crypt: return hash_cost::dear;
+        case form::rabbitmq_sha256:
+        case form::rabbitmq_sha512:
+        case form::rabbitmq_md5: break;
+    }
+    return hash_cost::cheap;
+}
+
+std::string argon2id(std::string_view password) {
+    constexpr std::size_t hash_bytes = 32;
+    const auto salt = random_bytes<16>();
+    auto text = std::string(argon2_encodedlen(argon2_passes, argon2_memory_kib, argon2_lanes, salt.size(),
+                                              hash_bytes, Argon2_id),
+                            '\0');
+    const int status = argon2id_hash_encoded(argon2_passes, argon2_memory_kib, argon2_lanes, password.data(),
+                                             password.size(), salt.data(), salt.size(), hash_bytes, text.data(),
+                                             text.size());
+    LINNET_ASSERT(status == ARGON2_OK, "argon2: {}", argon2_error_message(status));
+    text.resize(text.find('\0'));
+    return text;
+}
+
+std::string salted_sha256(std::string_view password) {
+    const auto random = random_bytes<rabbitmq_salt_bytes>();
+    const auto salt = std::string{reinterpret_cast<const char*>(random.data()), random.size()};
+    return base64(salt + salted_digest(EVP_sha256(), salt, password));
+}
+
+}  // namespace linnet::app
