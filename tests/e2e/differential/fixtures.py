@@ -1,0 +1,75 @@
+"""The users, vhosts and rights that the situations rely on, for either broker, and how to start it."""
+
+import contextlib
+import json
+import os
+import sys
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from linnetd import Linnetd  # noqa: E402
+from rabbitmq import Rabbitmq, password_hash  # noqa: E402
+
+VHOSTS = ("/", "other")
+# user, vhost, configure, write, read. `guest` has no rights in "other", `nobody` none anywhere.
+PERMISSIONS = (
+    ("guest", "/", ".*", ".*", ".*"),
+    ("limited", "/", "^(mine|amq\\.gen)", "^(mine|amq\\.gen|amq\\.topic)", "^(mine|amq\\.gen|amq\\.topic)"),
+    ("reader", "/", "^$", "^$", ".*"),
+)
+USERS = ("guest", "limited", "reader", "nobody")  # each has its name as its password
+# user, vhost, exchange, write, read: which routing keys, on that topic exchange.
+TOPIC_PERMISSIONS = (("limited", "/", "amq.topic", "^open\\.", "^open\\."),)
+
+# The exchange types that ship with RabbitMQ and that linnetd has without being asked.
+RABBITMQ_PLUGINS = ("rabbitmq_consistent_hash_exchange", "rabbitmq_random_exchange",
+                    "rabbitmq_recent_history_exchange", "rabbitmq_sharding")
+
+
+def definitions():
+    """RabbitMQ's definitions file; it is loaded before the listener opens."""
+    return {
+        "vhosts": [{"name": v} for v in VHOSTS],
+        "users": [{"name": u, "password_hash": password_hash(u), "tags": "",
+                   "hashing_algorithm": "rabbit_password_hashing_sha256"} for u in USERS],
+        "permissions": [{"user": u, "vhost": v, "configure": c, "write": w, "read": r}
+                        for u, v, c, w, r in PERMISSIONS],
+        "topic_permissions": [{"user": u, "vhost": v, "exchange": x, "write": w, "read": r}
+                              for u, v, x, w, r in TOPIC_PERMISSIONS],
+        "queues": [], "exchanges": [], "bindings": [], "parameters": [], "policies": [],
+    }
+
+
+@contextlib.contextmanager
+def target(what):
+    """The address of a broker with these fixtures: a URL of one that runs, or one started here."""
+    if what == "rabbitmq":
+        with Rabbitmq(definitions=definitions(), plugins=RABBITMQ_PLUGINS) as broker:
+            yield broker.address
+    elif what == "linnetd":
+        with Linnetd(config=linnetd_config()) as broker:
+            yield broker.address
+    else:
+        url = urllib.parse.urlparse(what)
+        yield url.hostname, url.port or 5672
+
+
+def linnetd_config():
+    text = json.dumps  # a JSON string is a TOML basic string
+    out = []
+    for vhost in VHOSTS:
+        out.append(f"[[vhost]]\nname = {text(vhost)}\n")
+    for user in USERS:
+        out.append(f"[[user]]\nname = {text(user)}\npassword = {text(user)}\n")
+        for u, vhost, configure, write, read in PERMISSIONS:
+            if u == user:
+                out.append(f"[[user.permission]]\nvhost = {text(vhost)}\n"
+                           f"configure = {text(configure)}\nwrite = {text(write)}\n"
+                           f"read = {text(read)}\n")
+        for u, vhost, exchange, write, read in TOPIC_PERMISSIONS:
+            if u == user:
+                out.append(f"[[user.topic_permission]]\nvhost = {text(vhost)}\n"
+                           f"exchange = {text(exchange)}\nwrite = {text(write)}\n"
+                           f"read = {text(read)}\n")
+    return "\n".join(out)
