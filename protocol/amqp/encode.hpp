@@ -15,8 +15,8 @@
 
 #include "protocol/amqp/content.hpp"
 #include "protocol/amqp/hot_methods.hpp"
+#include "protocol/wire/check.hpp"
 
-#include <cassert>
 #include <string>
 
 namespace linnet::amqp {
@@ -66,7 +66,7 @@ inline std::uint8_t* put_header_frame(std::uint8_t* to, std::uint16_t channel, s
 
 // How much of a body one frame carries.
 [[nodiscard]] constexpr std::size_t body_bytes_max(std::uint32_t frame_max) noexcept {
-    assert(frame_max == 0 || frame_max > frame_overhead_bytes);
+    LINNET_WIRE_CHECK(frame_max == 0 || frame_max > frame_overhead_bytes);
     return frame_max == 0 ? std::size_t{0xFFFF'FFFF} : frame_max - frame_overhead_bytes;
 }
 

@@ -55,7 +55,8 @@ public:
     // Letter and value: what a table_builder copies.
     [[nodiscard]] wire::bytes_view encoded() const noexcept { return encoded_; }
 
-    // Each answers nothing if the value is of another kind; as_int64 takes every integer type.
+    // Each answers nothing if the value is of another kind; as_int64 takes every integer type. To loop over
+    // a table or an array, name the answer first: `for (... : *value.as_array())` would outlive it.
     [[nodiscard]] std::optional<bool> as_bool() const noexcept;
     [[nodiscard]] std::optional<std::int64_t> as_int64() const noexcept;
     [[nodiscard]] std::optional<double> as_double() const noexcept;

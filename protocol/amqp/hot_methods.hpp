@@ -10,6 +10,7 @@
 
 #include "protocol/amqp/basic_methods.hpp"
 #include "protocol/amqp/method_codec.hpp"
+#include "protocol/wire/check.hpp"
 
 namespace linnet::amqp {
 
@@ -37,7 +38,7 @@ namespace detail {
 inline std::string_view text_at(const std::uint8_t* length) noexcept { return wire::as_text({length + 1, *length}); }
 
 inline std::uint8_t* put_short_string(std::uint8_t* to, std::string_view text) noexcept {
-    assert(text.size() <= 0xFF);
+    LINNET_WIRE_CHECK(text.size() <= 0xFF);
     *to = static_cast<std::uint8_t>(text.size());
     return wire::put_bytes(to + 1, text.data(), text.size());
 }

@@ -16,10 +16,10 @@
 
 #include "protocol/amqp/fault.hpp"
 #include "protocol/amqp/field_table.hpp"
+#include "protocol/wire/check.hpp"
 #include "protocol/wire/reader.hpp"
 #include "protocol/wire/writer.hpp"
 
-#include <cassert>
 #include <concepts>
 #include <tuple>
 
@@ -101,7 +101,7 @@ public:
         at_ = wire::store(at_, value);
     }
     void operator()(std::string_view value) noexcept {
-        assert(value.size() <= 0xFF);
+        LINNET_WIRE_CHECK(value.size() <= 0xFF);
         end_bits();
         *at_++ = static_cast<std::uint8_t>(value.size());
         at_ = wire::put_bytes(at_, value.data(), value.size());

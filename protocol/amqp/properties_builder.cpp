@@ -1,6 +1,7 @@
 #include "protocol/amqp/properties_builder.hpp"
 
-#include <cassert>
+#include "protocol/wire/check.hpp"
+
 
 namespace linnet::amqp {
 namespace {
@@ -27,8 +28,8 @@ basic_properties_builder& basic_properties_builder::remove(property which) noexc
 }
 
 basic_properties_builder& basic_properties_builder::set_text(property which, std::string_view text) {
-    assert(text.size() <= 0xFF);
-    assert(which != property::headers && which != property::delivery_mode && which != property::priority &&
+    LINNET_WIRE_CHECK(text.size() <= 0xFF);
+    LINNET_WIRE_CHECK(which != property::headers && which != property::delivery_mode && which != property::priority &&
            which != property::timestamp);
     const std::size_t offset = made_.size();
     made_.push_back(static_cast<char>(text.size()));

@@ -1,14 +1,15 @@
 #include "protocol/amqp/table_builder.hpp"
 
+#include "protocol/wire/check.hpp"
+
 #include <algorithm>
 #include <bit>
-#include <cassert>
 #include <utility>
 
 namespace linnet::amqp {
 
 table_builder& table_builder::remove(std::string_view name) {
-    assert(open_.empty());
+    LINNET_WIRE_CHECK(open_.empty());
     std::string kept;
     for (const field& each : view()) {
         if (each.name == name) continue;
@@ -52,7 +53,7 @@ table_builder& table_builder::begin_array() {
 }
 
 table_builder& table_builder::end() {
-    assert(!open_.empty());
+    LINNET_WIRE_CHECK(!open_.empty());
     const std::size_t contents = open_.back().contents;
     const auto size = static_cast<std::uint32_t>(out_.size() - contents);
     wire::store(reinterpret_cast<std::uint8_t*>(out_.data()) + contents - sizeof size, size);
@@ -61,27 +62,27 @@ table_builder& table_builder::end() {
 }
 
 table_view table_builder::view() const noexcept {
-    assert(open_.empty());
+    LINNET_WIRE_CHECK(open_.empty());
     return table_view::trusted(wire::as_bytes(out_));
 }
 
 std::string table_builder::take() noexcept {
-    assert(open_.empty());
+    LINNET_WIRE_CHECK(open_.empty());
     return std::exchange(out_, {});
 }
 
 void table_builder::begin_field(std::string_view name) {
-    assert(open_.empty() || open_.back().type == field_type::table);
-    assert(name.size() <= 0xFF);
+    LINNET_WIRE_CHECK(open_.empty() || open_.back().type == field_type::table);
+    LINNET_WIRE_CHECK(name.size() <= 0xFF);
     out_.push_back(static_cast<char>(name.size()));
     out_.append(name);
 }
 
-void table_builder::begin_item() { assert(!open_.empty() && open_.back().type == field_type::array); }
+void table_builder::begin_item() { LINNET_WIRE_CHECK(!open_.empty() && open_.back().type == field_type::array); }
 
 table_builder& table_builder::open(field_type type) {
     // +1: the outermost table is a level, too.
-    assert(open_.size() + 1 < table_depth_max);
+    LINNET_WIRE_CHECK(open_.size() + 1 < table_depth_max);
     letter(type);
     integer(std::uint32_t{0});  // end() writes the size
     open_.push_back({out_.size(), type});

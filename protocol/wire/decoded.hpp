@@ -6,7 +6,8 @@
 // Owns:     the value; what views inside it borrow is said where the value is defined.
 #pragma once
 
-#include <cassert>
+#include "protocol/wire/check.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -38,21 +39,21 @@ public:
     constexpr explicit operator bool() const noexcept { return has_value(); }
 
     [[nodiscard]] constexpr const Value& operator*() const noexcept {
-        assert(has_value());
+        LINNET_WIRE_CHECK(has_value());
         return value_;
     }
     [[nodiscard]] constexpr Value& operator*() noexcept {
-        assert(has_value());
+        LINNET_WIRE_CHECK(has_value());
         return value_;
     }
     [[nodiscard]] constexpr const Value* operator->() const noexcept { return &**this; }
 
     [[nodiscard]] constexpr std::size_t bytes_needed() const noexcept {
-        assert(needs_more());
+        LINNET_WIRE_CHECK(needs_more());
         return bytes_needed_;
     }
     [[nodiscard]] constexpr Reason reason() const noexcept {
-        assert(is_malformed());
+        LINNET_WIRE_CHECK(is_malformed());
         return reason_;
     }
 

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "protocol/wire/bytes.hpp"
+#include "protocol/wire/check.hpp"
 
-#include <cassert>
 #include <string_view>
 
 namespace linnet::wire {
@@ -28,18 +28,18 @@ public:
     void u64(std::uint64_t value) noexcept { integer(value); }
 
     void bytes(bytes_view bytes) noexcept {
-        assert(bytes.size() <= remaining());
+        LINNET_WIRE_CHECK(bytes.size() <= remaining());
         at_ = put_bytes(at_, bytes.data(), bytes.size());
     }
 
     // A length of one or four bytes, then the bytes. The caller has kept to the length's range.
     void bytes_after_u8(bytes_view view) noexcept {
-        assert(view.size() <= 0xFF);
+        LINNET_WIRE_CHECK(view.size() <= 0xFF);
         u8(static_cast<std::uint8_t>(view.size()));
         bytes(view);
     }
     void bytes_after_u32(bytes_view view) noexcept {
-        assert(view.size() <= 0xFFFF'FFFF);
+        LINNET_WIRE_CHECK(view.size() <= 0xFFFF'FFFF);
         u32(static_cast<std::uint32_t>(view.size()));
         bytes(view);
     }
@@ -47,7 +47,7 @@ public:
 private:
     template <class Int>
     void integer(Int value) noexcept {
-        assert(sizeof(Int) <= remaining());
+        LINNET_WIRE_CHECK(sizeof(Int) <= remaining());
         at_ = store(at_, value);
     }
 
