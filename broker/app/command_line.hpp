@@ -1,0 +1,57 @@
+#pragma once
+
+#include "broker/app/config.hpp"
+#include "broker/base/result.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace linnet::app {
+
+// As sysexits.h; the numbers are part of the interface (unit files and scripts match on them).
+enum class exit_code : int {
+    ok = 0,
+    failure = 1,
+    usage = 64,
+    unreachable = 69,
+    bug = 70,
+    cannot_create = 73,
+    io_error = 74,
+    config = 78,
+};
+
+enum class action : std::uint8_t {
+    run,
+    check_config,
+    print_version,
+    print_build_info,
+    print_default_config,
+    print_environment,
+    explain,
+};
+
+struct command_line {
+    action what = action::run;
+    config_sources sources;  // the process's environment and search path, with the flags laid over
+    std::string key;         // for explain
+};
+
+// What to print, and the code to leave with: the help that was asked for, a usage error, an answer.
+struct answer {
+    exit_code code = exit_code::ok;
+    std::string out;  // for stdout
+    std::string err;  // for stderr
+};
+
+// `sources` is what the flags are added to. CLI11 is confined to this function's file.
+[[nodiscard]] result<command_line, answer> parse_command_line(int argc, const char* const* argv,
+                                                              config_sources sources);
+
+// Does what needs no broker; nothing for action::run.
+[[nodiscard]] std::optional<answer> answer_at_once(const command_line& line);
+
+// One error a line, as people and editors read them.
+[[nodiscard]] std::string errors_text(const std::vector<config_error>& errors);
+
+}  // namespace linnet::app
