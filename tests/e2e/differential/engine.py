@@ -57,8 +57,8 @@ def show(value):
         return "{" + ", ".join(f"{k}: {show(v)}" for k, v in sorted(value.items())) + "}"
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, bytes):
-        return show_body(value)
+    if isinstance(value, bytes):  # not UTF-8, or not meant to be text
+        return show_body(value) if len(value) <= 64 else show(value.decode(errors="backslashreplace"))
     if isinstance(value, str):
         return '"' + value + '"' if not value or re.search(r"[\s=\"{},]", value) else value
     if isinstance(value, list):
