@@ -40,6 +40,7 @@ struct death_log {
     death_reason first_reason = death_reason::rejected;
     std::vector<std::string> routing_keys_override;  // keys beyond routing_key() it was dead-lettered with
     bool expiration_taken = false;  // the property block still shows one that no longer applies
+    bool copies_taken = false;      // likewise its carbon copies: the queue names its own dead-letter key
 };
 
 }  // namespace linnet::core

@@ -4,7 +4,7 @@
 #include "broker/core/message.hpp"
 
 #include <cstdint>
-#include <string_view>
+#include <vector>
 
 namespace linnet::core {
 
@@ -18,6 +18,7 @@ struct delivery {
     mono_ns deadline = 0;               // when it expires in that queue; 0: never
     std::uint32_t delivery_count = 0;   // failed attempts before this one
     bool redelivered = false;
+    bool no_ack = false;                // settled by having been sent
 };
 
 enum class cancel_reason : std::uint8_t { queue_deleted, queue_lost, policy };
@@ -38,13 +39,27 @@ public:
 
     // `tag` is what the session gave when it attached the consumer.
     virtual void on_delivery(std::uint64_t tag, delivery&& d) = 0;
-    // The broker ended the consumer (its queue is gone). No delivery follows for that tag.
+    // The broker ended the consumer (its queue is gone). No delivery follows for that tag. May come while
+    // the session itself deletes the queue, within its submit().
     virtual void on_cancelled(std::uint64_t tag, cancel_reason why) = 0;
+
+    // A message for the sink itself, with no queue between: a direct reply. Nothing to settle.
+    virtual void on_direct(message_ptr m) = 0;
 
     [[nodiscard]] bool ready() const noexcept { return ready_; }
 
 protected:
     bool ready_ = true;
+
+private:
+    friend struct shard_state;
+    // The shard's own notes: where this sink consumes, here or (through a proxy) on another shard.
+    struct source {
+        queue_handle queue;
+        consumer_id consumer;
+        std::uint32_t proxy_slot;
+    };
+    std::vector<source> sources_;
 };
 
 }  // namespace linnet::core

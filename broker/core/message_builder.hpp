@@ -33,6 +33,12 @@ public:
     [[nodiscard]] bool active() const noexcept { return block_ != nullptr; }
     // Precondition: missing() == 0.
     [[nodiscard]] message_ptr finish() noexcept;
+    // The same for a message that died before.
+    [[nodiscard]] message_ptr finish(std::unique_ptr<death_log> deaths) noexcept;
+    // begin() and append() in one, for a body that is at hand.
+    void write_whole(message_pool& pool, std::string_view exchange, std::string_view key,
+                     std::span<const std::uint8_t> properties, std::span<const std::uint8_t> body,
+                     const message_traits& traits);
     void abandon() noexcept;
 
 private:

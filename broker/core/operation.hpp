@@ -75,6 +75,7 @@ struct consume {
 struct cancel {
     queue_handle queue;
     consumer_id consumer;
+    delivery_sink* sink = nullptr;  // as given to consume
 };
 struct get {
     std::string queue;

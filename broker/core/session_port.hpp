@@ -22,6 +22,13 @@ public:
     virtual void on_reply(reply&& r) = 0;
     // A publish with confirm has been taken (or refused) by all its targets; sink_tag is what publish() got.
     virtual void on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequence, bool accepted) = 0;
+    // The sink that a deliver_direct() names; null when it is gone.
+    [[nodiscard]] virtual delivery_sink* find_sink(std::uint64_t sink_tag) = 0;
+    // Whether a deliver_direct() with this routing key would find a sink that takes it (shard::find_direct).
+    [[nodiscard]] virtual bool takes_direct(std::string_view key) const {
+        static_cast<void>(key);
+        return false;
+    }
     // The memory alarm began or ended (AMQP: connection.blocked, connection.unblocked).
     virtual void on_memory_alarm(bool on) = 0;
     // The broker goes down or an operator ends the session: say so in the protocol's words (320) and end.

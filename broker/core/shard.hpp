@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace linnet::core {
@@ -87,6 +88,7 @@ public:
 
     // ---- Sessions ------------------------------------------------------------------------------
     [[nodiscard]] session_handle add_session(session_port& s);
+    // Ends its consumers on other shards and its exclusive queues. To be called while its sinks still live.
     void remove_session(session_handle h) noexcept;
     [[nodiscard]] session_port* find_session(session_handle h) const noexcept;
 
@@ -102,8 +104,8 @@ public:
     struct route {
         const exchange_node* exchange = nullptr;
         targets where;
-        bool delayed = false;
-        bool remember = false;
+        bool delayed = false;    // a delayed-message exchange: publish() looks at the delay
+        bool remember = false;   // a recent-history exchange: publish() keeps the message there
     };
     [[nodiscard]] route find_route(const vhost_node& v, std::string_view exchange, std::string_view key,
                                    const property_reader* reader, std::span<const std::uint8_t> properties,
@@ -118,6 +120,12 @@ public:
     publish_result publish(message_ptr m, const vhost_node& v, const route& r, session_handle publisher,
                            std::uint64_t sink_tag, std::uint64_t sequence);
 
+    // ---- Sinks without a queue -----------------------------------------------------------------
+    // Does that session live and take messages for this key (session_port::takes_direct)? As submit(): the
+    // reply is returned when it lives here, else on_reply() brings it. A done reply is yes, not_found no.
+    [[nodiscard]] std::optional<reply> find_direct(session_handle from, std::uint64_t cookie, session_handle to,
+                                                   std::string key);
+
     // ---- Settling ------------------------------------------------------------------------------
     // Takes the deliveries over. Consecutive ones of one queue and consumer should come in one call.
     void settle(std::span<delivery> batch, settlement how);
@@ -125,8 +133,19 @@ public:
     void settle_accepted(queue_handle q, consumer_id c, std::uint32_t count, std::uint64_t bytes);
     // The sink became ready again.
     void resume(delivery_sink& sink);
+    // The consumer's window changed (AMQP: a channel-wide limit that is to hold for each of its consumers).
+    void set_prefetch(queue_handle q, consumer_id c, std::uint32_t prefetch);
+    // The consumer ends. Like submit(cancel) without an answer; for sessions on their way out.
+    void forget_consumer(queue_handle q, consumer_id c, delivery_sink& sink);
+    // A message for one sink of one session, wherever it lives, with no queue between. False: known to be
+    // gone. `sink_tag` is what session_port::find_sink() understands.
+    bool deliver_direct(session_handle to, std::uint64_t sink_tag, message_ptr m);
     // Deliver what credit and readiness now allow; sessions call it once after a batch of input.
     void pump();
+
+    // ---- Pressure --------------------------------------------------------------------------------
+    // A peer's ring is full and what it should take waits here: read no more input until it has gone.
+    [[nodiscard]] bool congested() const noexcept;
 
     // ---- Memory --------------------------------------------------------------------------------
     // True while publishers are to be held back (memory above the high watermark).

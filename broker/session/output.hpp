@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -86,6 +85,8 @@ private:
         const std::uint8_t* from = nullptr;
         const std::uint8_t* to = nullptr;      // of the last piece: at_ instead
     };
+    static constexpr std::size_t tail_worth_keeping = 1024;
+
     void next_block();
     void close_piece() noexcept;
     void drop_front() noexcept;

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "broker/core/topology.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet::core {
+
+// The routes that this shard looked up lately, good for one version of the topology.
+//
+// Threads: one shard's.
+// Bounds:  `entries_max`; when it is full it starts anew, which costs less than keeping an order.
+class route_cache {
+public:
+    static constexpr std::size_t entries_max = 16 * 1024;
+
+    struct entry {
+        const exchange_node* exchange = nullptr;
+        std::vector<queue_handle> where;
+    };
+
+    // Changes whenever entries may have moved or gone: what was found before must be looked up again.
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+
+    [[nodiscard]] const entry* find(std::uint64_t version, vhost_id vhost, std::string_view exchange,
+                                    std::string_view key) {
+        if (version != version_) {
+            clear();
+            version_ = version;
+            return nullptr;
+        }
+        make_name(vhost, exchange, key);
+        const auto at = routes_.find(name_);
+        return at == routes_.end() ? nullptr : &at->second;
+    }
+    const entry& add(vhost_id vhost, std::string_view exchange, std::string_view key, const exchange_node* x,
+                     targets where) {
+        if (routes_.size() >= entries_max) {
+            clear();
+        }
+        make_name(vhost, exchange, key);
+        auto& e = routes_[name_];
+        e.exchange = x;
+        e.where.assign(where.begin(), where.end());
+        return e;
+    }
+
+private:
+    void clear() {
+        routes_.clear();
+        ++epoch_;
+    }
+    // Unambiguous: the vhost's number and the exchange's length stand in front.
+    void make_name(vhost_id vhost, std::string_view exchange, std::string_view key) {
+        name_.clear();
+        for (unsigned shift = 0; shift < 32; shift += 8) {
+            name_.push_back(static_cast<char>((vhost.value >> shift) & 0xff));
+        }
+        name_.push_back(static_cast<char>(exchange.size()));
+        name_.append(exchange).append(key);
+    }
+
+    boost::unordered_flat_map<std::string, entry> routes_;
+    std::string name_;  // reused: a look-up allocates nothing
+    std::uint64_t version_ = 0;
+    std::uint64_t epoch_ = 1;
+};
+
+}  // namespace linnet::core

@@ -1,0 +1,317 @@
+#include "broker/core/shard.hpp"
+
+#include "broker/core/control.hpp"
+#include "broker/core/shard_state.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace linnet::core {
+
+namespace {
+
+constexpr std::size_t congestion_commands = 4096;  // waiting for a full ring
+constexpr mono_ns alarm_period = 20 * ns_per_ms;
+
+}  // namespace
+
+shard_state::shard_state(shard& s, broker& b, mono_ns now)
+    : self(s), parts(b), messages(s.id()), wheel(now), backlogs(b.shard_count()) {}
+
+shard_state::~shard_state() {
+    for (timer* t : delayed) {
+        delete t;
+    }
+}
+
+shard::shard(broker& parts, shard_id id)
+    : parts_(parts),
+      id_(id),
+      now_(parts.clock().now()),
+      wall_now_(parts.clock().wall_now()),
+      state_(std::make_unique<shard_state>(*this, parts, now_)) {
+    state_->reader = &parts.domain().reader(id.value);
+    parts.register_pool(id, &state_->messages);
+    if (id == control_shard) {
+        state_->the_control = std::make_unique<control>(parts, *state_);
+    }
+}
+
+shard::~shard() {
+    message_pool::enter(&state_->messages);
+    parts_.register_pool(id_, nullptr);
+    if (state_->reader->is_online()) {
+        state_->reader->offline();
+    }
+    state_.reset();
+    message_pool::enter(nullptr);
+}
+
+// ---- The turn ----------------------------------------------------------------------------------
+
+void shard::begin_turn() {
+    owner_.check();
+    message_pool::enter(&state_->messages);
+    now_ = parts_.clock().now();
+    wall_now_ = parts_.clock().wall_now();
+    if (!state_->reader->is_online()) {
+        state_->reader->online();
+    }
+}
+
+bool shard::end_turn() {
+    owner_.check();
+    auto& s = *state_;
+    bool more = s.drain_rings();
+    s.wheel.advance(now_);
+    for (auto& [to, r] : std::exchange(s.replies_later, {})) {
+        s.pass_to_session(to, std::move(r));
+    }
+    s.pump_queues();
+    s.bury_dead();
+    s.remove_unused_queues();
+    s.send_credits();
+    s.send_chains_home();
+    s.flush_backlogs();
+    s.publish_tails();
+    if (id_ == control_shard) {
+        static_cast<void>(parts_.domain().reclaim());
+        if (now_ - s.alarm_checked >= alarm_period) {
+            s.alarm_checked = now_;
+            parts_.update_memory_alarm();
+        }
+    }
+    if (parts_.memory_alarm() != s.alarm_seen) {
+        s.alarm_seen = !s.alarm_seen;
+        s.sessions.for_each([&](auto, auto, session_port* p) { p->on_memory_alarm(s.alarm_seen); });
+    }
+    s.reader->quiescent();
+    return more || !s.to_pump.empty() || !s.dead.empty() || !s.replies_later.empty();
+}
+
+bool shard::prepare_to_sleep() {
+    parts_.bell(id_).prepare_to_sleep();
+    for (std::uint16_t from = 0; from < parts_.shard_count(); ++from) {
+        if (from != id_.value && !parts_.ring(shard_id{from}, id_).empty()) {
+            parts_.bell(id_).awake();
+            return false;
+        }
+    }
+    if (state_->backlog_total != 0) {
+        // A peer's ring is full: it will not ring our bell when it has room, so look again soon.
+        parts_.bell(id_).awake();
+        return false;
+    }
+    state_->reader->offline();
+    return true;
+}
+
+void shard::awake() { parts_.bell(id_).awake(); }
+
+mono_ns shard::next_due(mono_ns horizon) const noexcept {
+    mono_ns due = state_->wheel.next_due(horizon);
+    if (id_ == control_shard && parts_.options().memory_high_bytes != 0) {
+        // While memory is held at all, the alarm is to be looked after.
+        if (parts_.memory_alarm() || parts_.held_bytes() > parts_.options().memory_high_bytes / 2) {
+            due = std::min(due, now_ + alarm_period);
+        }
+    }
+    return due;
+}
+
+timer_wheel& shard::timers() noexcept { return state_->wheel; }
+message_pool& shard::pool() noexcept { return state_->messages; }
+bool shard::congested() const noexcept { return state_->backlog_total > congestion_commands; }
+bool shard::memory_alarm() const noexcept { return parts_.memory_alarm(); }
+
+topology_view shard::topology() const noexcept {
+    return topology_view(parts_.topology().read(*state_->reader)->root);
+}
+
+// ---- Sessions ----------------------------------------------------------------------------------
+
+session_handle shard::add_session(session_port& s) {
+    owner_.check();
+    const auto place = state_->sessions.add(&s);
+    return {place.slot, place.generation, id_};
+}
+
+session_port* shard::find_session(session_handle h) const noexcept {
+    session_port** found = h.shard == id_ ? state_->sessions.find(h.slot, h.generation) : nullptr;
+    return found == nullptr ? nullptr : *found;
+}
+
+void shard::remove_session(session_handle h) noexcept {
+    owner_.check();
+    auto& s = *state_;
+    if (find_session(h) == nullptr) {
+        return;
+    }
+    s.sessions.remove(h.slot);
+    if (s.proxies.size() != 0) {
+        std::vector<std::pair<queue_handle, std::uint32_t>> ending;
+        s.proxies.for_each([&](std::uint32_t slot, auto, const consumer_proxy& p) {
+            if (p.session == h) {
+                ending.emplace_back(p.queue, slot);
+            }
+        });
+        for (const auto& [q, slot] : ending) {
+            s.drop_proxy(slot);
+        }
+    }
+    // What only this session could use goes with it; nobody waits for the answer.
+    static_cast<void>(s.start({vhost_id{}, h, 0, end_session{}}));
+}
+
+std::optional<reply> shard::submit(request r) {
+    owner_.check();
+    std::optional<reply> now;
+    auto& s = *state_;
+    s.capture = &now;
+    s.capture_for = r.from;
+    s.capture_cookie = r.cookie;
+    if (auto direct = s.start(std::move(r))) {
+        now = std::move(direct);
+    }
+    s.capture = nullptr;
+    s.remove_unused_queues();
+    return now;
+}
+
+// ---- Settling ----------------------------------------------------------------------------------
+
+void shard::settle_accepted(queue_handle q, consumer_id c, std::uint32_t count, std::uint64_t bytes) {
+    owner_.check();
+    if (q.shard == id_) [[likely]] {
+        if (queue* local = state_->find(q)) {
+            local->settle(c, count, bytes);
+            if (local->ready_count() != 0) {
+                state_->schedule_pump(*local);
+            }
+        }
+        return;
+    }
+    command cmd{.kind = command_kind::settle_accepted, .count = 0, .settle = {{q.slot, q.generation}, c.value, bytes, count}};
+    state_->send(q.shard, cmd);
+}
+
+void shard::settle(std::span<delivery> batch, settlement how) {
+    owner_.check();
+    for (std::size_t i = 0; i < batch.size();) {
+        const queue_handle q = batch[i].queue;
+        std::size_t end = i + 1;
+        while (end < batch.size() && batch[end].queue == q) {
+            ++end;
+        }
+        if (how == settlement::accepted) {
+            for (; i < end; ++i) {
+                settle_accepted(q, batch[i].consumer, 1, batch[i].msg->body_bytes());
+                batch[i].msg.reset();
+            }
+            continue;
+        }
+        const auto kind = how == settlement::requeued ? give_back_kind::requeue : give_back_kind::reject;
+        std::vector<delivery> part(std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(i)),
+                                   std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(end)));
+        state_->give_back(q.shard, kind, std::move(part));
+        i = end;
+    }
+}
+
+void shard::set_prefetch(queue_handle q, consumer_id c, std::uint32_t prefetch) {
+    if (q.shard == id_) {
+        if (queue* local = state_->find(q)) {
+            local->set_prefetch(c, prefetch);
+            state_->schedule_pump(*local);
+        }
+        return;
+    }
+    command cmd{.kind = command_kind::set_prefetch, .count = 0, .settle = {{q.slot, q.generation}, c.value, 0, prefetch}};
+    state_->send(q.shard, cmd);
+}
+
+void shard::forget_consumer(queue_handle q, consumer_id c, delivery_sink& sink) {
+    static_cast<void>(state_->start({vhost_id{}, session_handle{}, 0, cancel{q, c, &sink}}));
+}
+
+void shard::resume(delivery_sink& sink) { state_->resume(sink); }
+
+void shard::pump() {
+    owner_.check();
+    state_->pump_queues();
+    state_->bury_dead();
+}
+
+// ---- Queues ------------------------------------------------------------------------------------
+
+queue* shard_state::find(queue_handle h) noexcept { return find(queue_place{h.slot, h.generation}); }
+
+queue* shard_state::find(queue_place p) noexcept {
+    auto* slot = queues.find(p.slot, p.generation);
+    return slot == nullptr ? nullptr : slot->get();
+}
+
+queue_handle shard_state::create_queue(const queue_spec& spec) {
+    const auto place = queues.add(nullptr);
+    const queue_handle h{place.slot, place.generation, self.id()};
+    *queues.find(place.slot, place.generation) = std::make_unique<queue>(*this, h, spec);
+    return h;
+}
+
+void shard_state::schedule_pump(queue& q) {
+    const auto slot = q.self().slot;
+    if (slot >= pump_marks.size()) {
+        pump_marks.resize(slot + 64);
+    }
+    if (!pump_marks[slot]) {
+        pump_marks[slot] = true;
+        to_pump.push_back(q.self());
+    }
+}
+
+void shard_state::pump_queues() {
+    if (to_pump.empty()) {
+        return;
+    }
+    std::swap(pumping, to_pump);
+    for (const queue_handle h : pumping) {
+        pump_marks[h.slot] = false;
+        queue* q = find(h);
+        if (q != nullptr && !q->pump()) {
+            schedule_pump(*q);
+        }
+    }
+    pumping.clear();
+}
+
+void shard_state::on_unused(const queue& q) {
+    // Later: the caller is in the middle of the queue.
+    if (the_control != nullptr) {
+        unused_here.push_back(q.self());
+    } else {
+        send_pointer(control_shard, command_kind::queue_unused, nullptr, {q.self().slot, q.self().generation});
+    }
+}
+
+void shard_state::remove_unused_queues() {
+    while (!unused_here.empty()) {
+        for (const queue_handle h : std::exchange(unused_here, {})) {
+            the_control->remove_unused(h);
+        }
+    }
+}
+
+void shard_state::resume(delivery_sink& sink) {
+    for (std::size_t i = 0; i < sink.sources_.size() && sink.ready(); ++i) {
+        const auto source = sink.sources_[i];
+        if (source.queue.shard == self.id()) {
+            if (queue* q = find(source.queue); q != nullptr && q->ready_count() != 0) {
+                schedule_pump(*q);
+            }
+        } else if (auto* p = proxies.find_slot(source.proxy_slot)) {
+            release_held(*p);
+        }
+    }
+}
+
+}  // namespace linnet::core

@@ -1,0 +1,539 @@
+#include "broker/core/control.hpp"
+#include "broker/core/shard_state.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+// What a shard says to its peers and does when they speak.
+
+namespace linnet::core {
+
+namespace {
+
+constexpr std::size_t drain_batch_max = 1024;  // commands a ring and turn
+constexpr std::uint64_t no_proxy = 0;          // in pointer_command::tag; else slot + 1
+
+template <class T>
+std::unique_ptr<T> take(const pointer_command& p) noexcept {
+    return std::unique_ptr<T>(static_cast<T*>(p.object));
+}
+
+}  // namespace
+
+// ---- Sending -----------------------------------------------------------------------------------
+
+void shard_state::send(shard_id to, const command& c) {
+    auto& backlog = backlogs[to.value];
+    if (backlog.empty() &&
+        parts.ring(self.id(), to).try_push(c) == lockfree::push_result::pushed) [[likely]] {
+        return;
+    }
+    // The ring is full: it waits here, in order, and congested() stops the input that causes it.
+    backlog.push_back(c);
+    ++backlog_total;
+}
+
+void shard_state::send_pointer(shard_id to, command_kind kind, void* object, queue_place place, std::uint64_t tag,
+                               std::uint8_t detail) {
+    send(to, {.kind = kind, .count = 0, .pointer = {object, place, tag, detail}});
+}
+
+void shard_state::flush_backlogs() {
+    if (backlog_total == 0) {
+        return;
+    }
+    for (std::uint16_t to = 0; to < backlogs.size(); ++to) {
+        auto& backlog = backlogs[to];
+        while (!backlog.empty() && parts.ring(self.id(), shard_id{to}).try_push(backlog.front()) ==
+                                       lockfree::push_result::pushed) {
+            backlog.pop_front();
+            --backlog_total;
+        }
+    }
+}
+
+void shard_state::publish_tails() {
+    for (std::uint16_t to = 0; to < parts.shard_count(); ++to) {
+        const shard_id peer{to};
+        if (peer != self.id() && parts.ring(self.id(), peer).publish() && parts.bell(peer).must_wake()) {
+            parts.wake(peer);
+        }
+    }
+}
+
+void shard_state::send_chains_home() {
+    for (std::uint16_t to = 0; to < parts.shard_count(); ++to) {
+        if (message* chain = messages.take_chain(shard_id{to}); chain != nullptr) {
+            send_pointer(shard_id{to}, command_kind::free_chain, chain);
+        }
+    }
+}
+
+// ---- Receiving ---------------------------------------------------------------------------------
+
+bool shard_state::drain_rings() {
+    bool more = false;
+    for (std::uint16_t from = 0; from < parts.shard_count(); ++from) {
+        const shard_id peer{from};
+        if (peer == self.id()) {
+            continue;
+        }
+        auto& ring = parts.ring(peer, self.id());
+        const auto n = ring.drain(drain_batch_max, [&](const command& c) { receive(peer, c); });
+        more = more || n == drain_batch_max;
+    }
+    return more;
+}
+
+void shard_state::receive(shard_id from, const command& c) {
+    switch (c.kind) {
+        case command_kind::publish: receive_publish(from, c.publish, c.count); return;
+        case command_kind::publish_settled: receive_settled(c.settled); return;
+        case command_kind::deliver: receive_delivery(from, c.deliver); return;
+        case command_kind::settle_accepted:
+            if (queue* q = find(c.settle.queue)) {
+                q->settle(consumer_id{c.settle.consumer}, c.settle.count, c.settle.bytes);
+                schedule_pump(*q);
+            }
+            return;
+        case command_kind::credit:
+            if (queue* q = find(c.settle.queue)) {
+                q->add_credit(consumer_id{c.settle.consumer}, c.settle.count);
+                schedule_pump(*q);
+            }
+            return;
+        case command_kind::set_prefetch:
+            if (queue* q = find(c.settle.queue)) {
+                q->set_prefetch(consumer_id{c.settle.consumer}, c.settle.count);
+                schedule_pump(*q);
+            }
+            return;
+        case command_kind::free_chain: messages.accept_chain(static_cast<message*>(c.pointer.object)); return;
+        case command_kind::give_back:
+            take_back(static_cast<give_back_kind>(c.pointer.detail), *take<std::vector<delivery>>(c.pointer));
+            return;
+        case command_kind::deliver_direct: receive_direct(c.pointer); return;
+        case command_kind::queue_request: {
+            const auto r = take<routed_request>(c.pointer);
+            const auto proxy = std::holds_alternative<consume>(r->what.body) ? r->proxy_slot + 1 : no_proxy;
+            auto a = std::make_unique<reply>(do_queue_request(*r, from));
+            const auto to = r->what.from;
+            send_pointer(from, command_kind::reply, a.release(), {to.slot, to.generation}, proxy);
+            return;
+        }
+        case command_kind::control_request: the_control->execute(take<routed_request>(c.pointer)); return;
+        case command_kind::reply: {
+            auto r = take<reply>(c.pointer);
+            if (c.pointer.tag != no_proxy) {
+                finish_consume(*r, static_cast<std::uint32_t>(c.pointer.tag - 1));
+            }
+            pass_to_session({c.pointer.place.slot, c.pointer.place.generation, self.id()}, std::move(*r));
+            return;
+        }
+        case command_kind::owner_task: {
+            auto a = std::make_unique<owner_answer>(do_owner_task(*take<owner_task>(c.pointer)));
+            send_pointer(from, command_kind::owner_answer, a.release());
+            return;
+        }
+        case command_kind::owner_answer: the_control->on_answer(std::move(*take<owner_answer>(c.pointer))); return;
+        case command_kind::queue_unused:
+            the_control->remove_unused({c.pointer.place.slot, c.pointer.place.generation, from});
+            return;
+        case command_kind::consumer_cancelled:
+            if (auto* p = proxies.find(c.pointer.place.slot, c.pointer.place.generation)) {
+                auto* sink = p->sink;
+                const auto tag = p->tag;
+                drop_proxy(c.pointer.place.slot);
+                sink->on_cancelled(tag, static_cast<cancel_reason>(c.pointer.detail));
+            }
+            return;
+        case command_kind::remember: {
+            const auto r = take<remembered>(c.pointer);
+            the_control->remember(std::move(r->msg), r->vhost, r->exchange);
+            return;
+        }
+    }
+}
+
+void shard_state::pass_to_session(session_handle to, reply&& r) {
+    if (session_port* session = self.find_session(to)) {
+        session->on_reply(std::move(r));
+        return;
+    }
+    // It ended while it waited: what it got goes back.
+    if (r.result && std::holds_alternative<got_message>(*r.result)) {
+        auto& got = std::get<got_message>(*r.result);
+        if (got.message && !got.message->no_ack) {
+            std::vector<delivery> batch;
+            batch.push_back(std::move(*got.message));
+            give_back(batch.front().queue.shard, give_back_kind::requeue, std::move(batch));
+        }
+    }
+}
+
+// ---- Requests ----------------------------------------------------------------------------------
+
+namespace {
+
+[[nodiscard]] const std::string* queue_name_of(const request_body& body) noexcept {
+    if (const auto* c = std::get_if<consume>(&body)) {
+        return &c->queue;
+    }
+    if (const auto* g = std::get_if<get>(&body)) {
+        return &g->queue;
+    }
+    if (const auto* p = std::get_if<purge_queue>(&body)) {
+        return &p->name;
+    }
+    if (const auto* d = std::get_if<declare_queue>(&body); d != nullptr && d->absent == if_absent::fail) {
+        return &d->name;
+    }
+    return nullptr;
+}
+
+[[nodiscard]] error no_such_queue(std::string_view name, std::string_view vhost) {
+    return {error_kind::not_found, fmt::format("no queue '{}' in vhost '{}'", name, vhost)};
+}
+
+[[nodiscard]] error locked(std::string_view name, std::string_view vhost) {
+    return {error_kind::resource_locked,
+            fmt::format("cannot obtain exclusive access to locked queue '{}' in vhost '{}'. It could be originally "
+                        "declared on another connection or the exclusive property value does not match that of "
+                        "the original declaration.",
+                        name, vhost)};
+}
+
+}  // namespace
+
+std::optional<reply> shard_state::start(request&& r) {
+    if (auto* c = std::get_if<cancel>(&r.body)) {
+        const auto proxy_slot = c->sink == nullptr ? 0 : forget_source(*c->sink, c->queue, c->consumer);
+        if (c->queue.shard == self.id()) {
+            end_consumer(c->queue, c->consumer);
+            return reply{r.cookie, std::monostate{}};
+        }
+        drop_proxy_of(c->queue, c->consumer, proxy_slot);
+    }
+    auto routed = std::make_unique<routed_request>(routed_request{std::move(r), {}, 0, 0});
+    const auto& asked = routed->what;
+    if (const auto* c = std::get_if<cancel>(&asked.body)) {
+        routed->target = c->queue;
+    } else if (const auto* name = queue_name_of(asked.body)) {
+        const auto view = self.topology();
+        const auto* vhost = view.find_vhost(asked.vhost);
+        const auto* entry = vhost == nullptr ? nullptr : topology_view::find_queue(*vhost, *name);
+        if (entry == nullptr) {
+            const auto vhost_name = vhost == nullptr ? std::string_view{} : topology_view::name_of(*vhost);
+            return reply{asked.cookie, fail(no_such_queue(*name, vhost_name))};
+        }
+        if (entry->spec.exclusive_to && entry->spec.exclusive_to != asked.from) {
+            return reply{asked.cookie, fail(locked(*name, topology_view::name_of(*vhost)))};
+        }
+        routed->target = entry->handle;
+    } else if (the_control != nullptr) {
+        the_control->execute(std::move(routed));
+        return std::nullopt;  // or captured
+    } else {
+        send_pointer(control_shard, command_kind::control_request, routed.release());
+        return std::nullopt;
+    }
+    if (routed->target.shard == self.id()) {
+        return do_queue_request(*routed, self.id());
+    }
+    if (const auto* c = std::get_if<consume>(&asked.body)) {
+        const auto place = proxies.add({0, c->sink, c->tag, asked.from, routed->target, {}, 0, false, {}});
+        proxies.find_slot(place.slot)->slot = place.slot;
+        routed->proxy_slot = place.slot;
+        routed->proxy_generation = place.generation;
+    }
+    const auto to = routed->target.shard;
+    send_pointer(to, command_kind::queue_request, routed.release());
+    return std::nullopt;
+}
+
+void shard_state::answer(session_handle to, reply&& r) {
+    if (to.shard == self.id()) {
+        if (capture != nullptr && capture_for == to && capture_cookie == r.cookie) {
+            *capture = std::move(r);
+        } else {
+            replies_later.emplace_back(to, std::move(r));
+        }
+        return;
+    }
+    auto a = std::make_unique<reply>(std::move(r));
+    send_pointer(to.shard, command_kind::reply, a.release(), {to.slot, to.generation}, no_proxy);
+}
+
+reply shard_state::do_queue_request(routed_request& r, shard_id asker) {
+    auto& asked = r.what;
+    queue* q = find(r.target);
+    if (q == nullptr) {
+        // Deleted between the look-up and now.
+        const auto* name = queue_name_of(asked.body);
+        const auto* vhost = self.topology().find_vhost(asked.vhost);
+        if (name == nullptr) {
+            return {asked.cookie, std::monostate{}};
+        }
+        return {asked.cookie, fail(no_such_queue(*name, vhost == nullptr ? "" : topology_view::name_of(*vhost)))};
+    }
+    if (std::holds_alternative<consume>(asked.body)) {
+        return do_consume(*q, r, asker);
+    }
+    if (const auto* c = std::get_if<cancel>(&asked.body)) {
+        end_consumer(c->queue, c->consumer);
+        return {asked.cookie, std::monostate{}};
+    }
+    if (const auto* g = std::get_if<get>(&asked.body)) {
+        got_message got{q->get(g->no_ack), 0};
+        got.remaining = q->ready_count();
+        if (got.message && asker != self.id()) {
+            got.message->msg.get()->mark_shared();
+        }
+        return {asked.cookie, std::move(got)};
+    }
+    if (std::holds_alternative<purge_queue>(asked.body)) {
+        const auto count = q->purge();
+        return {asked.cookie, queue_info{q->spec().name, q->self(), count, q->consumer_count()}};
+    }
+    q->touch();
+    return {asked.cookie, queue_info{q->spec().name, q->self(), q->ready_count(), q->consumer_count()}};
+}
+
+reply shard_state::do_consume(queue& q, routed_request& r, shard_id asker) {
+    auto& c = std::get<consume>(r.what.body);
+    queue::attachment a{c.tag,      nullptr,  {asker, r.proxy_slot, r.proxy_generation}, r.what.from, c.label,
+                        c.prefetch, c.priority, c.no_ack, c.exclusive};
+    if (asker == self.id()) {
+        a.sink = c.sink;
+        a.remote = {};
+    }
+    auto id = q.attach(std::move(a));
+    if (!id) {
+        const auto* vhost = self.topology().find_vhost(r.what.vhost);
+        return {r.what.cookie,
+                fail(error{id.error().kind,
+                           fmt::format("queue '{}' in vhost '{}' in exclusive use", c.queue,
+                                       vhost == nullptr ? std::string_view{} : topology_view::name_of(*vhost))})};
+    }
+    if (asker == self.id()) {
+        note_source(*c.sink, q.self(), *id, 0);
+    }
+    schedule_pump(q);
+    return {r.what.cookie, consumer_info{q.self(), *id}};
+}
+
+// The far owner has answered a consume of ours.
+void shard_state::finish_consume(const reply& r, std::uint32_t proxy_slot) {
+    auto* p = proxies.find_slot(proxy_slot);
+    if (!r.result) {
+        if (p != nullptr) {
+            proxies.remove(proxy_slot);
+        }
+        return;
+    }
+    const auto& info = std::get<consumer_info>(*r.result);
+    if (p == nullptr || self.find_session(p->session) == nullptr) {
+        // Its session ended meanwhile.
+        if (p != nullptr) {
+            p->consumer = info.consumer;
+            drop_proxy(proxy_slot);
+        }
+        return;
+    }
+    p->consumer = info.consumer;
+    note_source(*p->sink, info.queue, info.consumer, proxy_slot);
+}
+
+void shard_state::end_consumer(queue_handle h, consumer_id c) {
+    if (queue* q = find(h)) {
+        q->detach(c);
+        // A single active consumer's successor, or others that its share now goes to.
+        schedule_pump(*q);
+    }
+}
+
+void shard_state::note_source(delivery_sink& sink, queue_handle q, consumer_id c, std::uint32_t proxy_slot) {
+    sink.sources_.push_back({q, c, proxy_slot});
+}
+
+std::uint32_t shard_state::forget_source(delivery_sink& sink, queue_handle q, consumer_id c) {
+    for (auto at = sink.sources_.begin(); at != sink.sources_.end(); ++at) {
+        if (at->queue == q && at->consumer == c) {
+            const auto slot = at->proxy_slot;
+            *at = sink.sources_.back();
+            sink.sources_.pop_back();
+            return slot;
+        }
+    }
+    return 0;
+}
+
+owner_answer shard_state::do_owner_task(owner_task& t) {
+    if (t.kind == owner_task_kind::create) {
+        return {create_queue(t.spec), 0, 0, owner_answer::verdict::done};
+    }
+    queue* q = find(t.handle);
+    if (q == nullptr) {
+        return {t.handle, 0, 0, owner_answer::verdict::gone};
+    }
+    owner_answer a{t.handle, q->ready_count(), q->consumer_count(), owner_answer::verdict::done};
+    switch (t.kind) {
+        case owner_task_kind::create: break;
+        case owner_task_kind::inspect: q->touch(); break;
+        case owner_task_kind::apply: q->apply(t.spec); break;
+        case owner_task_kind::replay:
+            for (auto& m : t.messages) {
+                static_cast<void>(q->enqueue(std::move(m)));
+            }
+            break;
+        case owner_task_kind::destroy:
+            if (t.if_unused && a.consumer_count != 0) {
+                a.what = owner_answer::verdict::in_use;
+            } else if (t.if_empty && a.message_count != 0) {
+                a.what = owner_answer::verdict::not_empty;
+            } else {
+                a.message_count = q->shut_down();
+                queues.remove(t.handle.slot);
+            }
+            break;
+    }
+    return a;
+}
+
+// ---- Consumers of ours on queues elsewhere -----------------------------------------------------
+
+void shard_state::deliver_remote(const remote_consumer& to, delivery&& d) {
+    message* m = d.msg.detach();
+    m->mark_shared();
+    send(to.shard, {.kind = command_kind::deliver,
+                    .count = 0,
+                    .deliver = {m, {d.queue.slot, d.queue.generation}, d.consumer.value, d.pos, d.deadline,
+                                d.delivery_count, to.proxy_slot, to.proxy_generation, d.redelivered, d.no_ack}});
+}
+
+void shard_state::cancel_remote(const remote_consumer& to, cancel_reason why) {
+    send_pointer(to.shard, command_kind::consumer_cancelled, nullptr, {to.proxy_slot, to.proxy_generation}, 0,
+                 static_cast<std::uint8_t>(why));
+}
+
+void shard_state::receive_delivery(shard_id from, const deliver_command& c) {
+    delivery d{message_ptr::adopt(c.m),
+               {c.queue.slot, c.queue.generation, from},
+               consumer_id{c.consumer},
+               c.pos,
+               c.deadline,
+               c.delivery_count,
+               c.redelivered,
+               c.no_ack};
+    auto* p = proxies.find(c.proxy_slot, c.proxy_generation);
+    if (p == nullptr) {
+        std::vector<delivery> batch;
+        batch.push_back(std::move(d));
+        give_back(from, give_back_kind::bounce, std::move(batch));
+        return;
+    }
+    if (!p->sink->ready() || p->held != nullptr) {
+        if (p->held == nullptr) {
+            p->held = std::make_unique<std::deque<delivery>>();
+        }
+        p->held->push_back(std::move(d));
+        return;
+    }
+    hand_to_sink(*p, std::move(d));
+}
+
+void shard_state::hand_to_sink(consumer_proxy& p, delivery&& d) {
+    ++p.passed_on;
+    if (!p.marked) {
+        p.marked = true;
+        proxies_to_credit.push_back(p.slot);
+    }
+    p.sink->on_delivery(p.tag, std::move(d));
+}
+
+void shard_state::release_held(consumer_proxy& p) {
+    while (p.held != nullptr && p.sink->ready()) {
+        delivery d = std::move(p.held->front());
+        p.held->pop_front();
+        if (p.held->empty()) {
+            p.held.reset();
+        }
+        hand_to_sink(p, std::move(d));
+    }
+}
+
+void shard_state::send_credits() {
+    for (const auto slot : proxies_to_credit) {
+        auto* p = proxies.find_slot(slot);
+        if (p == nullptr || !p->marked) {
+            continue;
+        }
+        p->marked = false;
+        send(p->queue.shard, {.kind = command_kind::credit,
+                              .count = 0,
+                              .settle = {{p->queue.slot, p->queue.generation}, p->consumer.value, 0,
+                                         std::exchange(p->passed_on, 0)}});
+    }
+    proxies_to_credit.clear();
+}
+
+void shard_state::drop_proxy_of(queue_handle q, consumer_id c, std::uint32_t slot) {
+    auto* p = proxies.find_slot(slot);
+    if (p == nullptr || p->queue != q || p->consumer != c) {
+        return;
+    }
+    std::vector<delivery> batch;
+    if (p->held != nullptr) {
+        batch.assign(std::make_move_iterator(p->held->begin()), std::make_move_iterator(p->held->end()));
+    }
+    const auto owner = p->queue.shard;
+    proxies.remove(slot);
+    if (!batch.empty()) {
+        give_back(owner, give_back_kind::bounce, std::move(batch));
+    }
+}
+
+// The session is gone without having cancelled, or the queue is.
+void shard_state::drop_proxy(std::uint32_t slot) {
+    auto* p = proxies.find_slot(slot);
+    const auto q = p->queue;
+    const auto c = p->consumer;
+    static_cast<void>(forget_source(*p->sink, q, c));
+    drop_proxy_of(q, c, slot);
+    auto routed = std::make_unique<routed_request>(
+        routed_request{{vhost_id{}, session_handle{}, 0, cancel{q, c, nullptr}}, q, 0, 0});
+    send_pointer(q.shard, command_kind::queue_request, routed.release());
+}
+
+void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<delivery> batch) {
+    if (owner == self.id()) {
+        take_back(how, batch);
+        return;
+    }
+    for (auto& d : batch) {
+        d.msg.get()->mark_shared();
+    }
+    auto moved = std::make_unique<std::vector<delivery>>(std::move(batch));
+    send_pointer(owner, command_kind::give_back, moved.release(), {}, 0, static_cast<std::uint8_t>(how));
+}
+
+void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
+    // Highest position first: each then goes to the very front.
+    for (std::size_t i = batch.size(); i-- > 0;) {
+        delivery& d = how == give_back_kind::reject ? batch[batch.size() - 1 - i] : batch[i];
+        queue* q = find(d.queue);
+        if (q == nullptr) {
+            d.msg.reset();
+            continue;
+        }
+        switch (how) {
+            case give_back_kind::requeue: q->requeue(std::move(d)); break;
+            case give_back_kind::reject: q->reject(std::move(d)); break;
+            case give_back_kind::bounce: q->bounce(std::move(d)); break;
+        }
+        schedule_pump(*q);
+    }
+}
+
+}  // namespace linnet::core
