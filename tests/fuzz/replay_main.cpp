@@ -33,7 +33,11 @@ bytes mutated(bytes input, std::mt19937_64& random) {
             case 0: input[at] = telling[below(std::size(telling))]; break;
             case 1: input[at] = static_cast<std::uint8_t>(input[at] ^ 1U << below(8)); break;
             case 2: input.resize(at); break;
-            case 3: input.insert(input.begin() + static_cast<std::ptrdiff_t>(at), input.begin(), input.begin() + static_cast<std::ptrdiff_t>(below(input.size()))); break;
+            case 3: {
+                const bytes front(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(below(input.size())));
+                input.insert(input.begin() + static_cast<std::ptrdiff_t>(at), front.begin(), front.end());
+                break;
+            }
         }
     }
     return input;
