@@ -22,6 +22,8 @@ import raw_amqp as amqp  # noqa: E402
 from raw_amqp import Typed  # noqa: E402,F401
 
 REPLY_SECONDS = 5
+# Once a broker has let a situation wait in vain, the rest of it is not given as long again.
+REPLY_SECONDS_AFTER_NOTHING = 0.5
 FRAME_MAX = 131072
 
 
@@ -124,6 +126,7 @@ class Talk:
         self.token = token
         self.normalise = Normaliser(token)
         self.lines, self.connections = [], []
+        self.waited_in_vain = False
 
     def n(self, suffix=""):
         """A name of this situation's own: queue, exchange or consumer tag."""
@@ -131,6 +134,13 @@ class Talk:
 
     def record(self, line):
         self.lines.append(self.normalise(line))
+
+    def nothing(self, text):
+        self.record(text)
+        self.waited_in_vain = True
+
+    def patience(self, seconds):
+        return min(seconds, REPLY_SECONDS_AFTER_NOTHING) if self.waited_in_vain else seconds
 
     def note(self, text):
         self.record(f"-- {text}")
@@ -176,6 +186,9 @@ class Connection:
     def received(self, channel, text):
         self.talk.record(self._mark(channel, "<") + text)
 
+    def nothing(self, channel):
+        self.talk.nothing(self._mark(channel, "<") + "nothing")
+
     # -- sending --
 
     def bytes(self, data, say):
@@ -191,9 +204,9 @@ class Connection:
 
     def event(self, seconds=REPLY_SECONDS, channel=0):
         """The next event on channel 0, recorded; a close is answered, and the end awaited."""
-        event = self.sock.receive(channel, seconds)
+        event = self.sock.receive(channel, self.talk.patience(seconds))
         if event is None:
-            self.received(channel, "nothing")
+            self.nothing(channel)
             return None
         self._note(event, channel)
         return event
@@ -332,7 +345,7 @@ class Channel:
 
     def event(self, seconds=REPLY_SECONDS):
         """The next event of this channel or the connection's end, recorded. A close is answered."""
-        self.sock.wait((self.number, 0), seconds)
+        self.sock.wait((self.number, 0), self.talk.patience(seconds))
         if not self.sock.inboxes[self.number] and (self.sock.inboxes[0] or self.sock.ended):
             self.is_open = False
             event = self.connection.event(0)
@@ -341,7 +354,7 @@ class Channel:
             return event
         event = self.sock.receive(self.number, 0)
         if event is None:
-            self.connection.received(self.number, "nothing")
+            self.connection.nothing(self.number)
             return None
         self._note(event)
         return event
@@ -351,7 +364,7 @@ class Channel:
         if event.name == "channel.close":
             self.is_open = False
             self.sock.send(amqp.method_frame(self.number, "channel.close-ok"))
-        elif event.name in ("channel.close-ok",):
+        elif event.name == "channel.close-ok":
             self.is_open = False
         elif event.name == "channel.open-ok":
             self.is_open = True
@@ -395,7 +408,7 @@ class Channel:
 
     def _take_until_barrier(self):
         while True:
-            self.sock.wait((self.number, 0), REPLY_SECONDS)
+            self.sock.wait((self.number, 0), self.talk.patience(REPLY_SECONDS))
             inbox = self.sock.inboxes[self.number]
             if inbox and inbox[0].name == "exchange.declare-ok":
                 inbox.popleft()
@@ -407,7 +420,7 @@ class Channel:
     def settle(self, queue, ready, seconds=REPLY_SECONDS):
         """Waits, unrecorded, until a queue holds that many ready messages: they come from elsewhere."""
         pause = threading.Event()
-        for _ in range(int(seconds / 0.02)):
+        for _ in range(int(self.talk.patience(seconds) / 0.02)):
             self.sock.send(amqp.method_frame(self.number, "queue.declare", queue=queue,
                                              passive=True))
             event = self.sock.receive(self.number, REPLY_SECONDS)
@@ -417,7 +430,7 @@ class Channel:
             if event.values["message_count"] == ready:
                 return
             pause.wait(0.02)
-        self.talk.note(f"{queue} never held {ready} messages, but {event.values['message_count']}")
+        self.talk.nothing(f"-- {queue} never held {ready} messages, but {event.values['message_count']}")
 
     # -- short forms; each is one method and its answer --
 

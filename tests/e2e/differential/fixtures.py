@@ -56,20 +56,12 @@ def target(what):
 
 
 def linnetd_config():
-    text = json.dumps  # a JSON string is a TOML basic string
-    out = []
-    for vhost in VHOSTS:
-        out.append(f"[[vhost]]\nname = {text(vhost)}\n")
-    for user in USERS:
-        out.append(f"[[user]]\nname = {text(user)}\npassword = {text(user)}\n")
-        for u, vhost, configure, write, read in PERMISSIONS:
-            if u == user:
-                out.append(f"[[user.permission]]\nvhost = {text(vhost)}\n"
-                           f"configure = {text(configure)}\nwrite = {text(write)}\n"
-                           f"read = {text(read)}\n")
-        for u, vhost, exchange, write, read in TOPIC_PERMISSIONS:
-            if u == user:
-                out.append(f"[[user.topic_permission]]\nvhost = {text(vhost)}\n"
-                           f"exchange = {text(exchange)}\nwrite = {text(write)}\n"
-                           f"read = {text(read)}\n")
-    return "\n".join(out)
+    """The same for linnetd, as its configuration file."""
+    entries = [("vhost", {"name": v}) for v in VHOSTS]
+    entries += [("user", {"name": u, "password": u}) for u in USERS]
+    entries += [("permission", dict(zip(("user", "vhost", "configure", "write", "read"), p)))
+                for p in PERMISSIONS]
+    entries += [("topic_permission", dict(zip(("user", "vhost", "exchange", "write", "read"), p)))
+                for p in TOPIC_PERMISSIONS]
+    return "\n".join(f"[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
+                     for name, keys in entries)

@@ -295,6 +295,13 @@ def tune_heartbeat_1_is_sent(t):
 
 
 @situation
+def tune_heartbeat_1_is_wanted(t):
+    """A client that falls silent is dropped after two to three intervals, without a word."""
+    c = _tuned_and_opened(t, channel_max=2047, frame_max=131072, heartbeat=1)
+    c.event(PATIENCE)
+
+
+@situation
 def open_before_tune_ok(t):
     c = t.raw()
     c.start()

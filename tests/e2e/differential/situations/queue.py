@@ -470,3 +470,42 @@ def transient_shared(t):
     ch = t.channel()
     ch.queue(t.n("q"), durable=False, exclusive=False, auto_delete=False)
     ch.call("queue.delete", queue=t.n("q"))
+
+
+@situation
+def exclusive_goes_with_its_consumers(t):
+    """Another channel's consumer of a queue that its own connection deletes is told."""
+    c = t.connect()
+    one, two = c.channel(), c.channel()
+    one.queue(t.n("q"), exclusive=True)
+    two.consume(t.n("q"), t.n("a"))
+    two.consume(t.n("q"), t.n("b"))
+    one.call("queue.delete", queue=t.n("q"))
+    t.note("cancelled " + ", ".join(sorted(
+        e.values["consumer_tag"] for e in (two.sock.receive(2, 5) for _ in "12"))))
+
+
+@situation
+def declare_again_after_auto_delete(t):
+    ch = t.channel()
+    ch.queue(t.n("q"), auto_delete=True)
+    ch.publish(key=t.n("q"))
+    ch.consume(t.n("q"), t.n("tag"), no_ack=True)
+    ch.event()
+    ch.call("basic.cancel", consumer_tag=t.n("tag"))
+    ch.queue(t.n("q"), exclusive=True)
+
+
+@situation
+def delete_requeues_nothing(t):
+    """Unacked deliveries of a deleted queue may still be acked, and its name be used again."""
+    ch = t.channel()
+    ch.queue(t.n("q"))
+    ch.publish(key=t.n("q"))
+    ch.settle(t.n("q"), 1)
+    ch.get(t.n("q"), no_ack=False)
+    ch.call("queue.delete", queue=t.n("q"))
+    ch.queue(t.n("q"), exclusive=True)
+    ch.send("basic.reject", delivery_tag=1, requeue=True)
+    ch.quiet()
+    ch.get(t.n("q"))
