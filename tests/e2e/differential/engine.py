@@ -51,12 +51,12 @@ def show(value):
         if value.letter == "F":
             return "F" + show(value.value)
         if value.letter == "A":
-            return "A[" + ", ".join(show(v) for v in value.value) + "]"
+            return "A" + show(value.value)
         if value.letter == "T":
             return "T*"
         return value.letter + ("" if value.value is None else show(value.value))
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {show(v)}" for k, v in sorted(value.items())) + "}"
+        return "{" + ", ".join(f"{k}: {show(amqp.typed(v))}" for k, v in sorted(value.items())) + "}"
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, bytes):  # not UTF-8, or not meant to be text
@@ -64,7 +64,7 @@ def show(value):
     if isinstance(value, str):
         return '"' + value + '"' if not value or re.search(r"[\s=\"{},]", value) else value
     if isinstance(value, list):
-        return "[" + ", ".join(show(v) for v in value) + "]"
+        return "[" + ", ".join(show(amqp.typed(v)) for v in value) + "]"
     return str(value)
 
 

@@ -160,8 +160,13 @@ def _guess(value):
     return "V"
 
 
+def typed(value):
+    """A table value with its type letter, also where none was given."""
+    return value if isinstance(value, Typed) else Typed(_guess(value), value)
+
+
 def field(value):
-    letter, value = value if isinstance(value, Typed) else (_guess(value), value)
+    letter, value = typed(value)
     head = letter.encode()
     if letter in _FIXED:
         return head + struct.pack(_FIXED[letter], value)

@@ -583,3 +583,44 @@ def delivery_limit_on_quorum(t):
 def server_named_with_arguments(t):
     ch = t.channel()
     ch.queue("", exclusive=True, arguments={"x-message-ttl": 1000, "x-max-length": 1})
+
+
+@situation
+def redeclare_order_of_checks(t):
+    """Everything differs: what is named first, and what next once that is mended?"""
+    import re
+    ch = t.channel()
+    full = {"x-queue-type": "classic", "x-queue-version": 1, "x-single-active-consumer": True,
+            "x-max-priority": 2, "x-overflow": "drop-head", "x-max-length-bytes": 100,
+            "x-max-length": 10, "x-dead-letter-routing-key": "k", "x-dead-letter-exchange": "",
+            "x-queue-mode": "lazy", "x-message-ttl": 1000, "x-expires": 60000}
+    ch.queue(t.n("q"), exclusive=True, arguments=full)
+    mended = {}
+    for _ in full:
+        event = ch.reply("queue.declare", queue=t.n("q"), exclusive=True, arguments=mended)
+        named = event and event.name == "channel.close" and re.search(
+            "inequivalent arg '([^']*)'", event.values["reply_text"])
+        if not named or named[1] not in full:
+            return
+        mended = mended | {named[1]: full[named[1]]}
+
+
+@situation
+def redeclare_names_of_types(t):
+    """An argument that was not there before, in each type a table can hold."""
+    ch = t.channel()
+    ch.queue(t.n("q"), exclusive=True)
+    for letter, value in (("b", 1), ("B", 1), ("s", 1), ("u", 1), ("I", 1), ("i", 1), ("l", 1)):
+        ch.reply("queue.declare", queue=t.n("q"), exclusive=True,
+                 arguments={"x-max-length": Typed(letter, value)})
+
+
+@situation
+def type_names_in_refusals(t):
+    """What is not a string, in each type a table can hold."""
+    ch = t.channel()
+    for value in (Typed("b", 1), Typed("B", 1), Typed("s", 1), Typed("u", 1), 1, Typed("i", 1),
+                  Typed("l", 1), Typed("f", 0.5), 0.5, Typed("D", (1, 5)), b"x", True, None,
+                  Typed("T", 5), [1], {"k": 1}):
+        ch.reply("queue.declare", queue=t.n("q"), exclusive=True,
+                 arguments={"x-dead-letter-exchange": value})
