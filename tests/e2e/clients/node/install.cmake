@@ -1,0 +1,15 @@
+# Installs the locked npm packages from the folder `from` into the folder `to`, unless they are there already.
+file(MAKE_DIRECTORY ${to})
+file(SHA256 ${from}/package-lock.json wanted)
+set(stamp ${to}/node_modules/.installed)
+if(EXISTS ${stamp})
+    file(READ ${stamp} installed)
+    if(installed STREQUAL wanted)
+        return()
+    endif()
+endif()
+configure_file(${from}/package.json ${to}/package.json COPYONLY)
+configure_file(${from}/package-lock.json ${to}/package-lock.json COPYONLY)
+execute_process(COMMAND npm ci --ignore-scripts --no-audit --no-fund --prefer-offline
+    WORKING_DIRECTORY ${to} COMMAND_ERROR_IS_FATAL ANY)
+file(WRITE ${stamp} ${wanted})
