@@ -27,8 +27,13 @@ broker::broker(const broker_options& options, const clock_source& clock)
 }
 
 broker::~broker() {
-    // What commands still lie in the rings own things: the shards have drained them before they ended.
+    hand_over();
     topology_.reset();
+}
+
+void broker::hand_over() noexcept {
+    editor_->release_owner();
+    domain_.release_writer();
 }
 
 void broker::publish_topology() {

@@ -70,6 +70,8 @@ public:
 
     // Before any shard runs: the vhosts, users and policies of the configuration.
     [[nodiscard]] topology_editor& editor() noexcept { return *editor_; }
+    // The thread that set it up gives it away: before the shards run, and after they have ended.
+    void hand_over() noexcept;
     // Shows readers what the editor made. Control shard, or before any shard runs.
     void publish_topology();
 

@@ -53,7 +53,7 @@ void control::remove_unused(queue_handle q) {
     work();
 }
 
-void control::run(std::function<void(topology_editor&)> change) {
+void control::run(topology_change change) {
     line_.push_back({nullptr, {}, std::move(change)});
     work();
 }
@@ -112,8 +112,9 @@ void control::finish_ok() { finish({0, std::monostate{}}); }
 void control::begin(job& j) {
     auto& editor = parts_.editor();
     if (j.change) {
-        j.change(editor);
+        auto changed = j.change(editor);
         publish();
+        apply_next(std::move(changed));
         return;
     }
     if (j.asked == nullptr) {
@@ -143,6 +144,20 @@ void control::begin(job& j) {
                    [this](const get&) { finish_ok(); },
                },
                j.asked->what.body);
+}
+
+void control::apply_next(std::vector<queue_entry> left) {
+    while (!left.empty()) {
+        auto entry = std::move(left.back());
+        left.pop_back();
+        owner_task task{owner_task_kind::apply, entry.handle, std::move(entry.spec), false, false, {}};
+        if (entry.handle.shard != home_.self.id()) {
+            ask_owner(std::move(task),
+                      [this, left = std::move(left)](owner_answer&&) mutable { apply_next(std::move(left)); });
+            return;
+        }
+        static_cast<void>(home_.do_owner_task(task));
+    }
 }
 
 // ---- Exchanges and bindings --------------------------------------------------------------------

@@ -32,15 +32,17 @@ public:
     // Not asked by a session: an auto-delete queue lost its last consumer, or expired.
     void remove_unused(queue_handle q);
     void on_answer(owner_answer&& a);
-    // Runs a change of configuration between two operations.
-    void run(std::function<void(topology_editor&)> change);
+    // Runs a change of configuration between two operations, publishes it, and tells the owners of the
+    // queues that it returns their new settings.
+    using topology_change = std::function<std::vector<queue_entry>(topology_editor&)>;
+    void run(topology_change change);
     void remember(message_ptr m, vhost_id vhost, std::string_view exchange);
 
 private:
     struct job {
         std::unique_ptr<routed_request> asked;       // or:
         queue_handle unused;                          // or:
-        std::function<void(topology_editor&)> change;
+        topology_change change;
     };
     using next_step = std::function<void(owner_answer&&)>;
 
@@ -59,6 +61,7 @@ private:
     void create(queue_spec spec);
     void remove(const delete_queue& q);
     void end_session();
+    void apply_next(std::vector<queue_entry> left);
     void destroy_next(std::vector<queue_handle> left);
     void replay_history(const bind& b);
 

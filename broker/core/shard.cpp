@@ -128,6 +128,11 @@ topology_view shard::topology() const noexcept {
     return topology_view(parts_.topology().read(*state_->reader)->root);
 }
 
+void shard::change_topology(std::function<std::vector<queue_entry>(topology_editor&)> change) {
+    owner_.check();
+    state_->the_control->run(std::move(change));
+}
+
 // ---- Sessions ----------------------------------------------------------------------------------
 
 session_handle shard::add_session(session_port& s) {

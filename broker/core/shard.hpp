@@ -12,16 +12,19 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace linnet::core {
 
 class broker;        // all shards, their rings, the published topology: shared parts, see broker.hpp
 class queue;
+class topology_editor;
 struct shard_state;  // what shard.cpp keeps
 
 enum class settlement : std::uint8_t {
@@ -85,6 +88,10 @@ public:
     // ---- Topology ------------------------------------------------------------------------------
     // The version of this moment; keep neither it nor what it points to beyond the turn.
     [[nodiscard]] topology_view topology() const noexcept;
+
+    // Control shard only: changes vhosts, rights or policies between two operations, and publishes. What
+    // the change returns are queues whose settings it changed.
+    void change_topology(std::function<std::vector<queue_entry>(topology_editor&)> change);
 
     // ---- Sessions ------------------------------------------------------------------------------
     [[nodiscard]] session_handle add_session(session_port& s);

@@ -66,6 +66,8 @@ public:
     [[nodiscard]] const topology_root* commit();
 
     void set_limits(topology_limits limits) noexcept;
+    // Built on the main thread, then the control's.
+    void release_owner() const noexcept { owner_.release(); }
 
     // ---- Virtual hosts -------------------------------------------------------------------------
     // With the exchanges that every vhost has. An existing one is left as it is.

@@ -38,6 +38,7 @@ void connection::start(const session_factory& make_session, const std::shared_pt
         end();
         return;
     }
+    name_from_ = tls->name_from();
     transport_.start_tls(ssl);
     peer_.tls = true;
     auto& shard = reactor_.shard();
@@ -49,7 +50,7 @@ void connection::continue_handshake() {
     switch (transport_.handshake().status) {
         case io_status::done:
             stop();
-            peer_.certificate_name = transport_.certificate_name();
+            peer_.certificate_name = transport_.certificate_name(name_from_);
             open_session();
             return;
         case io_status::wants_read: wait_readable(); return;

@@ -55,6 +55,8 @@ public:
 
     // ---- For the reactor -----------------------------------------------------------------------
     void flush();
+    // Ends at once, without a word. Not to be called from within the session.
+    void cut() { end(); }
     // Takes what is held back and goes on reading.
     void eat();
     [[nodiscard]] session::session* session() noexcept { return session_.get(); }
@@ -91,6 +93,7 @@ private:
     session::peer_info peer_;
     admission* admitted_by_;
     const options& options_;
+    certificate_user name_from_ = certificate_user::common_name;
     std::vector<std::uint8_t> held_;  // input that the session has not taken
     phase phase_ = phase::handshake;
     bool paused_ = false;

@@ -34,6 +34,14 @@ result<std::shared_ptr<tls_context>, std::string> tls_context::load(const tls_op
     if (SSL_CTX_use_certificate_chain_file(c, o.certificate_file.c_str()) != 1) {
         return fail(reason("cannot read the certificate", o.certificate_file));
     }
+    made->name_from_ = o.name_from;
+    if (!o.key_password.empty()) {
+        // OpenSSL keeps the pointer for as long as it reads the file below, no longer.
+        SSL_CTX_set_default_passwd_cb_userdata(c, const_cast<char*>(o.key_password.c_str()));
+    } else {
+        // Without this an encrypted key would make OpenSSL ask on the terminal.
+        SSL_CTX_set_default_passwd_cb(c, [](char*, int, int, void*) { return 0; });
+    }
     if (SSL_CTX_use_PrivateKey_file(c, o.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
         return fail(reason("cannot read the private key", o.key_file));
     }

@@ -140,23 +140,33 @@ namespace {
     return text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 }
 
+// RFC 2253's form, as RabbitMQ's distinguished_name: "CN=client,O=Example,C=SE".
+[[nodiscard]] std::string distinguished_name(X509* certificate) {
+    const std::unique_ptr<BIO, decltype(&BIO_free)> text(BIO_new(BIO_s_mem()), &BIO_free);
+    if (text == nullptr || X509_NAME_print_ex(text.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) < 0) {
+        return {};
+    }
+    const char* data = nullptr;
+    const auto n = BIO_get_mem_data(text.get(), &data);
+    return {data, static_cast<std::size_t>(n)};
+}
+
 }  // namespace
 
-std::string transport::certificate_name() const {
+std::string transport::certificate_name(certificate_user from) const {
     if (!ssl_ || SSL_get_verify_result(ssl_.get()) != X509_V_OK) {
         return {};
     }
-    X509* certificate = SSL_get1_peer_certificate(ssl_.get());
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(SSL_get1_peer_certificate(ssl_.get()), &X509_free);
     if (certificate == nullptr) {
         return {};
     }
-    // The common name first: it is what RabbitMQ's EXTERNAL users are most often configured by.
-    std::string name = common_name(certificate);
-    if (name.empty()) {
-        name = alternative_name(certificate);
+    switch (from) {
+        case certificate_user::common_name: return common_name(certificate.get());
+        case certificate_user::distinguished_name: return distinguished_name(certificate.get());
+        case certificate_user::alternative_name: return alternative_name(certificate.get());
     }
-    X509_free(certificate);
-    return name;
+    return {};
 }
 
 }  // namespace linnet::net

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "broker/net/tls.hpp"
+
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -7,8 +9,6 @@
 #include <memory>
 #include <span>
 #include <string>
-
-using SSL = struct ssl_st;
 
 namespace linnet::net {
 
@@ -44,9 +44,9 @@ public:
     // No more output follows (close_notify, FIN).
     void end_output() noexcept;
 
-    // The user that the verified client certificate names: its common name, or else its first DNS or e-mail
-    // alternative name; empty without one. A name with a NUL inside names nobody.
-    [[nodiscard]] std::string certificate_name() const;
+    // The user that the verified client certificate names; empty without one. A name with a NUL inside
+    // names nobody.
+    [[nodiscard]] std::string certificate_name(certificate_user from) const;
 
 private:
     [[nodiscard]] io_result status_of(int returned) noexcept;

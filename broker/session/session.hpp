@@ -67,6 +67,8 @@ public:
     virtual void on_output_drained() = 0;
     // The peer has gone (end of stream, reset, write error); the session is destroyed after this.
     virtual void on_peer_closed() = 0;
+    // Who has logged in; empty before.
+    [[nodiscard]] virtual std::string_view user_name() const noexcept = 0;
 
     // Above `high` pending bytes a session takes no more deliveries; below `low` it does again.
     static constexpr std::size_t output_high_bytes = 1024 * 1024;
