@@ -29,7 +29,8 @@ using decoded = wire::decoded<Value, fault>;
 
 using refused = wire::malformed<fault>;
 
-// The reply code that the specification and RabbitMQ give for it. All of them end the connection.
+// The reply code for it; all of them end the connection. For frames and methods it is RabbitMQ's. On bad
+// tables, flags and ids RabbitMQ's parser crashes and its client hears 541: there we give the specification's.
 constexpr reply_code reply_code_of(fault why) noexcept {
     switch (why) {
         case fault::frame_too_large:
