@@ -20,15 +20,15 @@ timer_wheel::timer_wheel(mono_ns now) noexcept : now_tick_(static_cast<std::uint
 void timer_wheel::start(timer& t, mono_ns deadline) noexcept {
     t.stop();
     t.deadline_ = deadline;
-    file(t);
+    file(t, now_tick_ + 1);
     t.wheel_ = this;
     ++size_;
 }
 
-// Rounds up, so that a timer never fires early; a deadline that has passed fires in the next tick.
-void timer_wheel::file(timer& t) noexcept {
+// Rounds up, so that a timer never fires early; one whose deadline has passed fires at `earliest`.
+void timer_wheel::file(timer& t, std::uint64_t earliest) noexcept {
     const auto due = static_cast<std::uint64_t>(std::max<mono_ns>(t.deadline_ + tick_ns - 1, 0) / tick_ns);
-    const std::uint64_t tick = std::max(due, now_tick_ + 1);
+    const std::uint64_t tick = std::max(due, earliest);
     const std::uint64_t distance = tick - now_tick_;
     std::size_t level = 0;
     while (level + 1 < levels && distance >= (std::uint64_t{1} << (8 * (level + 1)))) {
@@ -74,9 +74,7 @@ void timer_wheel::cascade(std::size_t level) noexcept {
     occupied_[level][slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
     while (t != nullptr) {
         timer* next = t->next_;
-        --now_tick_;  // so that one due this very tick is filed into it
-        file(*t);
-        ++now_tick_;
+        file(*t, now_tick_);  // this very tick's bucket has not been emptied yet
         t = next;
     }
 }

@@ -68,7 +68,7 @@ private:
     static constexpr std::size_t buckets = 256;
     static constexpr mono_ns tick_ns = ns_per_ms;
 
-    void file(timer& t) noexcept;
+    void file(timer& t, std::uint64_t earliest) noexcept;
     void unlink(timer& t) noexcept;
     void cascade(std::size_t level) noexcept;
 

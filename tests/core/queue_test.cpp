@@ -1,0 +1,454 @@
+#include "broker/core/message_builder.hpp"
+#include "broker/core/message_pool.hpp"
+#include "broker/core/queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace linnet::core {
+namespace {
+
+struct dead_message {
+    std::string body;
+    death_reason why;
+};
+
+[[nodiscard]] std::string body_of(const message& m) {
+    const auto b = m.body();
+    return {b.begin(), b.end()};
+}
+
+class fake_shard final : public queue_context {
+public:
+    [[nodiscard]] mono_ns now() const noexcept override { return time; }
+    [[nodiscard]] timer_wheel& timers() noexcept override { return wheel; }
+    void on_dead(const queue&, queue_item&& item, death_reason why) override {
+        dead.push_back({body_of(*item.msg), why});
+        item.msg.reset();
+    }
+    void deliver_remote(const remote_consumer&, delivery&& d) override { remote.push_back(std::move(d)); }
+    void cancel_remote(const remote_consumer&, cancel_reason) override { ++remote_cancels; }
+    void on_unused(const queue&) override { ++unused; }
+
+    void advance(mono_ns by) {
+        time += by;
+        wheel.advance(time);
+    }
+
+    mono_ns time = ns_per_s;
+    timer_wheel wheel{ns_per_s};
+    std::vector<dead_message> dead;
+    std::vector<delivery> remote;
+    int remote_cancels = 0;
+    int unused = 0;
+};
+
+class fake_sink final : public delivery_sink {
+public:
+    void on_delivery(std::uint64_t, delivery&& d) override { got.push_back(std::move(d)); }
+    void on_cancelled(std::uint64_t tag, cancel_reason) override { cancelled.push_back(tag); }
+    void on_direct(message_ptr) override {}
+    void set_ready(bool r) { ready_ = r; }
+    [[nodiscard]] std::vector<std::string> bodies() const {
+        std::vector<std::string> all;
+        for (const auto& d : got) {
+            all.push_back(body_of(*d.msg));
+        }
+        return all;
+    }
+    std::vector<delivery> got;
+    std::vector<std::uint64_t> cancelled;
+};
+
+class Queue : public testing::Test {
+protected:
+    Queue() { message_pool::enter(&pool_); }
+    ~Queue() override { message_pool::enter(nullptr); }
+
+    queue& make(const queue_settings& settings = {}) {
+        spec_.name = "q";
+        spec_.settings = settings;
+        queue_ = std::make_unique<queue>(shard_, queue_handle{1, 1, {}}, spec_);
+        return *queue_;
+    }
+    message_ptr text(std::string_view body, std::uint8_t priority = 0, mono_ns ttl = -1) {
+        message_traits t;
+        t.priority = priority;
+        t.time_to_live = ttl;
+        return make_message(pool_, "x", "k", {}, {reinterpret_cast<const std::uint8_t*>(body.data()), body.size()}, t);
+    }
+    enqueue_result put(std::string_view body, std::uint8_t priority = 0, mono_ns ttl = -1) {
+        return queue_->enqueue(text(body, priority, ttl));
+    }
+    consumer_id consumer(fake_sink& sink, std::uint32_t prefetch = 0, bool no_ack = false, std::int64_t priority = 0) {
+        queue::attachment a;
+        a.sink = &sink;
+        a.tag = ++tags_;
+        a.prefetch = prefetch;
+        a.no_ack = no_ack;
+        a.priority = priority;
+        return *queue_->attach(std::move(a));
+    }
+    std::string take(bool no_ack = true) {
+        auto d = queue_->get(no_ack);
+        return d ? body_of(*d->msg) : "(empty)";
+    }
+
+    message_pool pool_{shard_id{0}};
+    fake_shard shard_;
+    queue_spec spec_;
+    std::unique_ptr<queue> queue_;
+    std::uint64_t tags_ = 0;
+};
+
+using bodies = std::vector<std::string>;
+
+TEST_F(Queue, HandsAMessageStraightToAConsumerThatCanTakeIt) {
+    make();
+    fake_sink sink;
+    consumer(sink);
+    EXPECT_EQ(put("a"), enqueue_result::accepted);
+    EXPECT_EQ(sink.bodies(), bodies{"a"});
+    EXPECT_EQ(queue_->ready_count(), 0U);
+    EXPECT_EQ(queue_->unacked_count(), 1U);
+    EXPECT_FALSE(sink.got[0].redelivered);
+}
+
+TEST_F(Queue, StoresWhatNobodyCanTakeAndKeepsTheOrder) {
+    make();
+    put("a");
+    put("b");
+    put("c");
+    fake_sink sink;
+    consumer(sink, 2);
+    queue_->pump();
+    EXPECT_EQ(sink.bodies(), (bodies{"a", "b"}));
+    EXPECT_EQ(queue_->ready_count(), 1U);
+    queue_->settle(sink.got[0].consumer, 1, 1);
+    queue_->pump();
+    EXPECT_EQ(sink.bodies(), (bodies{"a", "b", "c"}));
+}
+
+TEST_F(Queue, LendsNothingToASinkThatIsNotReady) {
+    make();
+    fake_sink sink;
+    consumer(sink);
+    sink.set_ready(false);
+    put("a");
+    EXPECT_TRUE(sink.got.empty());
+    sink.set_ready(true);
+    queue_->pump();
+    EXPECT_EQ(sink.bodies(), bodies{"a"});
+}
+
+TEST_F(Queue, TakesTurnsBetweenConsumers) {
+    make();
+    fake_sink a;
+    fake_sink b;
+    fake_sink c;
+    consumer(a, 0, true);
+    consumer(b, 0, true);
+    consumer(c, 0, true);
+    for (int i = 0; i < 9; ++i) {
+        put("m");
+    }
+    EXPECT_EQ(a.got.size(), 3U);
+    EXPECT_EQ(b.got.size(), 3U);
+    EXPECT_EQ(c.got.size(), 3U);
+}
+
+TEST_F(Queue, PrefersTheHigherConsumerPriorityWhileItCanTake) {
+    make();
+    fake_sink low;
+    fake_sink high;
+    consumer(low, 0, false, 0);
+    consumer(high, 2, false, 5);
+    for (const auto* m : {"1", "2", "3", "4"}) {
+        put(m);
+    }
+    EXPECT_EQ(high.bodies(), (bodies{"1", "2"}));
+    EXPECT_EQ(low.bodies(), (bodies{"3", "4"}));
+}
+
+TEST_F(Queue, ServesOnlyTheFirstOfSingleActiveConsumers) {
+    queue_settings s;
+    s.single_active_consumer = true;
+    make(s);
+    fake_sink first;
+    fake_sink second;
+    const auto id = consumer(first);
+    consumer(second);
+    put("a");
+    put("b");
+    EXPECT_EQ(first.bodies(), (bodies{"a", "b"}));
+    queue_->detach(id);
+    put("c");
+    EXPECT_EQ(second.bodies(), bodies{"c"});
+}
+
+TEST_F(Queue, ExclusiveConsumersKeepOthersOut) {
+    make();
+    fake_sink sink;
+    queue::attachment a;
+    a.sink = &sink;
+    a.exclusive = true;
+    ASSERT_TRUE(queue_->attach(a));
+    EXPECT_EQ(queue_->attach(a).error().kind, error_kind::access_refused);
+    a.exclusive = false;
+    EXPECT_EQ(queue_->attach(a).error().kind, error_kind::access_refused);
+}
+
+TEST_F(Queue, ARequeuedMessageReturnsToItsOldPlace) {
+    make();
+    for (const auto* m : {"a", "b", "c", "d"}) {
+        put(m);
+    }
+    fake_sink sink;
+    consumer(sink, 3);
+    queue_->pump();
+    sink.set_ready(false);
+    // b, then a, then c come back: the order of return does not matter.
+    queue_->requeue(std::move(sink.got[1]));
+    queue_->requeue(std::move(sink.got[0]));
+    queue_->requeue(std::move(sink.got[2]));
+    auto d = queue_->get(true);
+    ASSERT_TRUE(d);
+    EXPECT_TRUE(d->redelivered);
+    EXPECT_EQ(d->delivery_count, 1U);
+    EXPECT_EQ(body_of(*d->msg), "a");
+    EXPECT_EQ(take(), "b");
+    EXPECT_EQ(take(), "c");
+    d = queue_->get(true);
+    EXPECT_EQ(body_of(*d->msg), "d");
+    EXPECT_FALSE(d->redelivered);
+}
+
+TEST_F(Queue, ABouncedMessageWasNeverDelivered) {
+    make();
+    put("a");
+    fake_sink sink;
+    consumer(sink);
+    queue_->pump();
+    queue_->bounce(std::move(sink.got[0]));
+    sink.set_ready(false);
+    const auto d = queue_->get(true);
+    EXPECT_FALSE(d->redelivered);
+    EXPECT_EQ(d->delivery_count, 0U);
+    EXPECT_EQ(queue_->unacked_count(), 0U);
+}
+
+TEST_F(Queue, PrioritiesComeFirstThenArrival) {
+    queue_settings s;
+    s.max_priority = 5;
+    make(s);
+    put("low1", 1);
+    put("high1", 5);
+    put("low2", 1);
+    put("huge", 200);  // beyond the maximum counts as the maximum
+    put("none");
+    for (const auto* m : {"high1", "huge", "low1", "low2", "none"}) {
+        EXPECT_EQ(take(), m);
+    }
+}
+
+TEST_F(Queue, ExpiresAtTheQueuesOrTheMessagesTimeWhicheverIsLess) {
+    queue_settings s;
+    s.message_ttl = 100 * ns_per_ms;
+    make(s);
+    put("by queue", 0, 200 * ns_per_ms);
+    put("by message", 0, 50 * ns_per_ms);
+    shard_.advance(99 * ns_per_ms);
+    EXPECT_TRUE(shard_.dead.empty());
+    shard_.advance(2 * ns_per_ms);
+    ASSERT_EQ(shard_.dead.size(), 2U);
+    EXPECT_EQ(shard_.dead[0].body, "by queue");
+    EXPECT_EQ(shard_.dead[0].why, death_reason::expired);
+    EXPECT_EQ(queue_->ready_count(), 0U);
+}
+
+TEST_F(Queue, ATimeToLiveOfZeroMeansNowOrNever) {
+    make();
+    put("never", 0, 0);
+    ASSERT_EQ(shard_.dead.size(), 1U);
+    fake_sink sink;
+    consumer(sink);
+    put("now", 0, 0);
+    EXPECT_EQ(sink.bodies(), bodies{"now"});
+    EXPECT_EQ(shard_.dead.size(), 1U);
+}
+
+TEST_F(Queue, DropsTheHeadAboveItsLength) {
+    queue_settings s;
+    s.max_length = 2;
+    make(s);
+    for (const auto* m : {"a", "b", "c"}) {
+        EXPECT_EQ(put(m), enqueue_result::accepted);
+    }
+    ASSERT_EQ(shard_.dead.size(), 1U);
+    EXPECT_EQ(shard_.dead[0].body, "a");
+    EXPECT_EQ(shard_.dead[0].why, death_reason::maxlen);
+    EXPECT_EQ(take(), "b");
+}
+
+TEST_F(Queue, DropsTheHeadAboveItsBytes) {
+    queue_settings s;
+    s.max_length_bytes = 5;
+    make(s);
+    put("aaa");
+    put("bbb");
+    EXPECT_EQ(queue_->ready_bytes(), 3U);
+    EXPECT_EQ(take(), "bbb");
+}
+
+TEST_F(Queue, RefusesPublishesWhenAskedTo) {
+    queue_settings s;
+    s.max_length = 1;
+    s.overflow = overflow_policy::reject_publish;
+    make(s);
+    EXPECT_EQ(put("a"), enqueue_result::accepted);
+    EXPECT_EQ(put("b"), enqueue_result::refused);
+    EXPECT_TRUE(shard_.dead.empty());
+    EXPECT_EQ(queue_->ready_count(), 1U);
+}
+
+TEST_F(Queue, RefusedPublishesMayBeDeadLettered) {
+    queue_settings s;
+    s.max_length = 1;
+    s.overflow = overflow_policy::reject_publish_dlx;
+    make(s);
+    put("a");
+    EXPECT_EQ(put("b"), enqueue_result::refused);
+    ASSERT_EQ(shard_.dead.size(), 1U);
+    EXPECT_EQ(shard_.dead[0].body, "b");
+}
+
+TEST_F(Queue, GivesUpAfterTheDeliveryLimit) {
+    queue_settings s;
+    s.delivery_limit = 2;
+    make(s);
+    put("poison");
+    for (int i = 0; i < 3; ++i) {
+        auto d = queue_->get(false);
+        ASSERT_TRUE(d) << "attempt " << i;
+        queue_->requeue(std::move(*d));
+    }
+    ASSERT_EQ(shard_.dead.size(), 1U);
+    EXPECT_EQ(shard_.dead[0].why, death_reason::delivery_limit);
+    EXPECT_FALSE(queue_->get(true));
+}
+
+TEST_F(Queue, AsksToBeDeletedWhenItsLastConsumerLeaves) {
+    spec_.auto_delete = true;
+    make();
+    fake_sink a;
+    fake_sink b;
+    const auto first = consumer(a);
+    const auto second = consumer(b);
+    queue_->detach(first);
+    EXPECT_EQ(shard_.unused, 0);
+    queue_->detach(second);
+    EXPECT_EQ(shard_.unused, 1);
+}
+
+TEST_F(Queue, ExpiresWhenItIsNotUsed) {
+    queue_settings s;
+    s.expires = 100 * ns_per_ms;
+    make(s);
+    shard_.advance(60 * ns_per_ms);
+    queue_->touch();
+    shard_.advance(60 * ns_per_ms);
+    EXPECT_EQ(shard_.unused, 0);
+    fake_sink sink;
+    const auto id = consumer(sink);
+    shard_.advance(500 * ns_per_ms);
+    EXPECT_EQ(shard_.unused, 0);
+    queue_->detach(id);
+    shard_.advance(101 * ns_per_ms);
+    EXPECT_EQ(shard_.unused, 1);
+}
+
+TEST_F(Queue, TellsItsConsumersWhenItEnds) {
+    make();
+    fake_sink sink;
+    consumer(sink);
+    sink.set_ready(false);
+    put("a");
+    EXPECT_EQ(queue_->shut_down(), 1U);
+    EXPECT_EQ(sink.cancelled, std::vector<std::uint64_t>{1});
+}
+
+TEST_F(Queue, BoundsWhatIsUnderWayToAnotherShard) {
+    make();
+    queue::attachment a;
+    a.remote = {shard_id{1}, 7, 1};
+    a.no_ack = true;
+    const auto id = *queue_->attach(std::move(a));
+    for (int i = 0; i < 3000; ++i) {
+        put("m");
+    }
+    EXPECT_EQ(shard_.remote.size(), 1024U);
+    queue_->add_credit(id, 10);
+    queue_->pump();
+    EXPECT_EQ(shard_.remote.size(), 1034U);
+    EXPECT_EQ(queue_->unacked_count(), 0U);
+}
+
+// Order under everything at once: publishes, credit, settles, requeues, against a plain model.
+TEST_F(Queue, KeepsTheOrderOfAModel) {
+    const auto seed = std::random_device{}();
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    std::mt19937 random(seed);
+    make();
+    fake_sink sink;
+    consumer(sink, 50);
+    std::map<int, bool> ready;  // number -> redelivered
+    std::map<int, delivery> lent;
+    int next = 0;
+    const auto absorb = [&] {
+        for (auto& d : sink.got) {
+            const int n = std::stoi(body_of(*d.msg));
+            ASSERT_FALSE(ready.empty());
+            ASSERT_EQ(n, ready.begin()->first) << "out of order";
+            ASSERT_EQ(d.redelivered, ready.begin()->second);
+            ready.erase(ready.begin());
+            lent.emplace(n, std::move(d));
+        }
+        sink.got.clear();
+    };
+    for (int step = 0; step < 20'000; ++step) {
+        switch (random() % 4) {
+            case 0:
+            case 1:
+                ready.emplace(next, false);
+                put(std::to_string(next++));
+                break;
+            case 2:
+                if (!lent.empty()) {
+                    auto at = std::next(lent.begin(), static_cast<int>(random() % lent.size()));
+                    queue_->settle(at->second.consumer, 1, 1);
+                    lent.erase(at);
+                }
+                break;
+            default:
+                for (std::size_t k = random() % 4; k > 0 && !lent.empty(); --k) {
+                    auto at = std::next(lent.begin(), static_cast<int>(random() % lent.size()));
+                    ready.emplace(at->first, true);
+                    queue_->requeue(std::move(at->second));
+                    lent.erase(at);
+                }
+        }
+        absorb();
+        queue_->pump();
+        absorb();
+        ASSERT_EQ(queue_->ready_count(), ready.size());
+        ASSERT_EQ(queue_->unacked_count(), lent.size());
+    }
+}
+
+}  // namespace
+}  // namespace linnet::core
