@@ -5,10 +5,10 @@ methods, and waits for what it expects; every line sent and received goes into t
 what differs from run to run (server-made names, times, the run's own token) replaced. Two brokers
 behave alike in a situation when the transcripts are equal.
 
-Waiting: nothing sleeps to see whether something comes. Channel.quiet() sends two passive declares
-of amq.direct on the same channel: what the queue had sent before the first has been written to the
-socket when the second is answered. Where a message has to travel further (dead lettering, another
-connection), the situation says how many events it expects and only a broker that fails waits long.
+Waiting: a situation says how many events it expects, so that only a broker that fails lets it wait
+long. To see that nothing more comes, Channel.quiet() sends two passive declares of amq.direct on the
+channel (what a queue had sent before the first has been written when the second is answered) and
+then lingers a moment for what has to cross threads inside the broker.
 """
 
 import os
@@ -22,6 +22,8 @@ import raw_amqp as amqp  # noqa: E402
 from raw_amqp import Typed  # noqa: E402,F401
 
 REPLY_SECONDS = 5
+# For what is on its way between a broker's threads when a channel is to be quiet.
+LINGER_SECONDS = 0.02
 # Once a broker has let a situation wait in vain, the rest of it is not given as long again.
 REPLY_SECONDS_AFTER_NOTHING = 0.5
 FRAME_MAX = 131072
@@ -403,6 +405,8 @@ class Channel:
                                              exchange="amq.direct", type="direct", passive=True))
             if not self._take_until_barrier():
                 break
+        if self.is_open:
+            self.sock.wait((self.number,), LINGER_SECONDS)
         while self.sock.inboxes[self.number]:
             self._note(self.sock.inboxes[self.number].popleft())
 

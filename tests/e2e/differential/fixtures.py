@@ -42,20 +42,20 @@ def definitions():
 
 
 @contextlib.contextmanager
-def target(what):
+def target(what, shards=1):
     """The address of a broker with these fixtures: a URL of one that runs, or one started here."""
     if what == "rabbitmq":
         with Rabbitmq(definitions=definitions(), plugins=RABBITMQ_PLUGINS) as broker:
             yield broker.address
     elif what == "linnetd":
-        with Linnetd(config=linnetd_config()) as broker:
+        with Linnetd(config=linnetd_config(shards)) as broker:
             yield broker.address
     else:
         url = urllib.parse.urlparse(what)
         yield url.hostname, url.port or 5672
 
 
-def linnetd_config():
+def linnetd_config(shards=1):
     """The same for linnetd, as its configuration file."""
     entries = [("vhost", {"name": v}) for v in VHOSTS]
     entries += [("user", {"name": u, "password": u}) for u in USERS]
@@ -63,5 +63,5 @@ def linnetd_config():
                 for p in PERMISSIONS]
     entries += [("topic_permission", dict(zip(("user", "vhost", "exchange", "write", "read"), p)))
                 for p in TOPIC_PERMISSIONS]
-    return "\n".join(f"[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
+    return f"shards = {shards}\n\n" + "\n".join(f"[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
                      for name, keys in entries)

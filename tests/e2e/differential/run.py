@@ -68,9 +68,9 @@ def run_all(names, address, jobs):
     return {n: lines for n, (lines, _) in done.items()}
 
 
-def run_target(what, names, jobs):
+def run_target(what, names, jobs, shards):
     began = time.monotonic()
-    with fixtures.target(what) as address:
+    with fixtures.target(what, shards) as address:
         up = time.monotonic()
         transcripts = run_all(names, address, jobs)
         print(f"{what}: {len(names)} situations in {time.monotonic() - up:.1f} s, "
@@ -178,6 +178,7 @@ def arguments():
     parser.add_argument("--strict", action="store_true", help="no difference is allowed")
     parser.add_argument("--suggest", action="store_true", help="print entries for differences.toml")
     parser.add_argument("--only", metavar="PATTERN", action="append", help="e.g. 'queue/*'")
+    parser.add_argument("--shards", type=int, default=1, help="of a linnetd that is started here")
     parser.add_argument("--jobs", type=int, default=12)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--show", action="store_true", help="print the transcripts")
@@ -193,8 +194,8 @@ def main():
         return 0 if names else 1
     reference = None
     if options.against:
-        reference = run_target(options.against, names, options.jobs)
-    subject = run_target(options.target, names, options.jobs)
+        reference = run_target(options.against, names, options.jobs, options.shards)
+    subject = run_target(options.target, names, options.jobs, options.shards)
     broken = [n for n, lines in subject.items() if any("harness error" in x for x in lines)]
     if options.show or broken:
         for name in broken or names:

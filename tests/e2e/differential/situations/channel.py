@@ -23,9 +23,7 @@ def close_unopened(t):
 
 @situation
 def close_ok_on_unopened(t):
-    c = t.connect()
-    c.unopened(1).send("channel.close-ok")
-    c.channel(2).queue(exclusive=True)
+    t.connect().unopened(1).call("channel.close-ok")
 
 
 @situation
