@@ -31,12 +31,15 @@ struct delete_exchange {
     bool if_unused = false;
 };
 enum class bind_destination : std::uint8_t { queue, exchange };
+// Whose wildcards a binding key is written in. MQTT's, when they lead, never match a key that begins with '$'.
+enum class pattern_syntax : std::uint8_t { amqp, mqtt, nats };
 struct bind {
     std::string source;
     std::string destination;
     bind_destination kind = bind_destination::queue;
     std::string routing_key;
     value_table arguments;
+    pattern_syntax syntax = pattern_syntax::amqp;
 };
 struct unbind {
     std::string source;
@@ -44,6 +47,7 @@ struct unbind {
     bind_destination kind = bind_destination::queue;
     std::string routing_key;
     value_table arguments;
+    pattern_syntax syntax = pattern_syntax::amqp;
 };
 struct declare_queue {
     std::string name;  // never empty: the session makes up server-named ones
@@ -52,6 +56,7 @@ struct declare_queue {
     bool auto_delete = false;
     value_table arguments;
     if_absent absent = if_absent::create;
+    bool server_named = false;  // the session made the name up: it may begin with "amq."
 };
 struct delete_queue {
     std::string name;

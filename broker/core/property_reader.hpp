@@ -37,6 +37,9 @@ public:
     // Additional routing keys that travel with the message (AMQP: CC).
     [[nodiscard]] virtual std::vector<std::string> carbon_copies(block b) const = 0;
     [[nodiscard]] virtual std::string message_id(block b) const = 0;
+    // Empty where the protocol has none; for exchanges that hash them.
+    [[nodiscard]] virtual std::string correlation_id(block) const { return {}; }
+    [[nodiscard]] virtual std::string timestamp(block) const { return {}; }
 };
 
 // Which reader understands which block; null where a protocol is not built in.

@@ -26,6 +26,8 @@ struct queue_settings {
     bool single_active_consumer = false;
     std::optional<std::uint32_t> delivery_limit;
     std::optional<mono_ns> consumer_timeout;
+
+    bool operator==(const queue_settings&) const = default;
 };
 
 }  // namespace linnet::core

@@ -127,6 +127,11 @@ public:
     // Adds the route of a further key (CC, BCC) to what `out` holds already.
     static route_notes route_more(const vhost_node& v, const exchange_node& x, const route_input& in,
                                   route_scratch& out);
+    // The route of several keys at once (a message with CC and BCC): an alternate exchange is asked only
+    // where none of them matched. `in.routing_key` is not looked at; hashing exchanges take the first key.
+    static route_notes route_keys(const vhost_node& v, const exchange_node& x,
+                                  std::span<const std::string_view> keys, const route_input& in,
+                                  route_scratch& out);
     [[nodiscard]] static targets targets_of(const route_scratch& s) noexcept;
 
     // Null: the user does not exist or has no rights in that vhost at all.

@@ -1,0 +1,900 @@
+#include "broker/core/topology_editor.hpp"
+
+#include "broker/core/address.hpp"
+#include "broker/core/bindings.hpp"
+#include "broker/core/equivalence.hpp"
+#include "broker/core/exchange_arguments.hpp"
+#include "broker/core/policy_set.hpp"
+#include "broker/core/queue_arguments.hpp"
+#include "broker/core/rabbit_text.hpp"
+#include "broker/core/topology_nodes.hpp"
+#include "broker/core/user_rules.hpp"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace linnet::core {
+
+namespace {
+
+struct handle_hash {
+    using is_avalanching = void;
+    template <class Tag>
+    [[nodiscard]] std::size_t operator()(const handle<Tag>& h) const noexcept {
+        const std::uint64_t place = (std::uint64_t{h.shard.value} << 32) | h.slot;
+        return detail::mix(place ^ detail::odd_a, h.generation ^ detail::odd_b);
+    }
+};
+
+struct vhost_policies {
+    policy_set user;
+    policy_set operators;
+};
+
+// A binding held beyond its removal from the tables.
+[[nodiscard]] node_ref<binding_node> hold(const binding_node& b) {
+    return node_ref<binding_node>(const_cast<binding_node*>(&b));  // only its count changes
+}
+[[nodiscard]] std::vector<node_ref<binding_node>> hold_all(const binding_set& set) {
+    std::vector<node_ref<binding_node>> held;
+    set.for_each([&](const binding_node& b) { held.push_back(hold(b)); });
+    return held;
+}
+
+// RabbitMQ keeps tables sorted, so that the order of sending does not make another binding.
+[[nodiscard]] value_table sorted(value_table t) {
+    std::ranges::stable_sort(t, {}, &value_table::value_type::first);
+    return t;
+}
+
+[[nodiscard]] error no_exchange(std::string_view name, std::string_view vhost) {
+    return make_error(error_kind::not_found, "no {}", exchange_text(name, vhost));
+}
+[[nodiscard]] error no_queue(std::string_view name, std::string_view vhost) {
+    return make_error(error_kind::not_found, "no {}", queue_text(name, vhost));
+}
+[[nodiscard]] error no_vhost() { return {error_kind::not_found, "vhost not found"}; }
+[[nodiscard]] error default_exchange_refused() {
+    return {error_kind::access_refused, "operation not permitted on the default exchange"};
+}
+[[nodiscard]] error reserved_name(std::string_view kind, std::string_view name) {
+    return make_error(error_kind::access_refused, "{} name '{}' contains reserved prefix 'amq.*'", kind, name);
+}
+
+enum class match { lax, strict };
+
+// Lax: a shared queue is anybody's. Strict, for redeclaration: shared stays shared.
+[[nodiscard]] outcome<void> check_exclusive(const queue_spec& q, session_handle from, match how,
+                                            std::string_view vhost) {
+    if (q.exclusive_to == from || (how == match::lax && !q.exclusive_to)) {
+        return {};
+    }
+    return fail(make_error(error_kind::resource_locked,
+                           "cannot obtain exclusive access to locked {}. It could be originally declared on another "
+                           "connection or the exclusive property value does not match that of the original "
+                           "declaration.",
+                           queue_text(q.name, vhost)));
+}
+
+// The exchanges of every vhost.
+struct standard_exchange {
+    std::string_view name;
+    exchange_type type;
+    bool internal = false;
+};
+constexpr std::array<standard_exchange, 7> standard_exchanges{{
+    {"", exchange_type::direct},
+    {"amq.direct", exchange_type::direct},
+    {"amq.fanout", exchange_type::fanout},
+    {"amq.topic", exchange_type::topic},
+    {"amq.headers", exchange_type::headers},
+    {"amq.match", exchange_type::headers},
+    {"amq.rabbitmq.trace", exchange_type::topic, true},
+}};
+
+}  // namespace
+
+struct topology_editor::state {
+    struct queue_place {
+        vhost_id vhost;
+        std::string name;
+    };
+
+    topology_limits limits;
+    node_ref<topology_root> root = make_node<topology_root>();
+    bool changed = true;
+    std::uint32_t last_vhost = 0;
+    boost::unordered_flat_map<queue_handle, queue_place, handle_hash> queues;
+    boost::unordered_flat_map<session_handle, std::vector<queue_handle>, handle_hash> exclusive;
+    boost::unordered_flat_map<std::uint32_t, vhost_policies> policies;
+
+    [[nodiscard]] const vhost_node* vhost(vhost_id v) const noexcept {
+        return root->vhosts.find(vhost_node::hash_of(v), v);
+    }
+    // For changing; it must be there.
+    [[nodiscard]] vhost_node& own_vhost(vhost_id v) {
+        changed = true;
+        vhost_node* found = root.own().vhosts.own(vhost_node::hash_of(v), v);
+        LINNET_ASSERT(found != nullptr, "vhost {} is gone", v.value);
+        return *found;
+    }
+    [[nodiscard]] static exchange_node& own_exchange(vhost_node& v, std::string_view name) {
+        exchange_node* found = v.exchanges.own(text_hash(name), name);
+        LINNET_ASSERT(found != nullptr, "exchange '{}' is gone", name);
+        return *found;
+    }
+    [[nodiscard]] static queue_node& own_queue(vhost_node& v, std::string_view name) {
+        queue_node* found = v.queues.own(text_hash(name), name);
+        LINNET_ASSERT(found != nullptr, "queue '{}' is gone", name);
+        return *found;
+    }
+    [[nodiscard]] static const queue_node* queue_in(const vhost_node& v, std::string_view name) noexcept {
+        return v.queues.find(text_hash(name), name);
+    }
+
+    // ---- Bindings ------------------------------------------------------------------------------
+    // The set in which its destination keeps the binding; null when the destination is not there.
+    [[nodiscard]] static const binding_set* inbound_of(const vhost_node& v, bind_destination kind,
+                                                       std::string_view name) noexcept {
+        if (kind == bind_destination::queue) {
+            const queue_node* q = queue_in(v, name);
+            return q == nullptr ? nullptr : &q->bindings;
+        }
+        const exchange_node* x = topology_view::find_exchange(v, name);
+        return x == nullptr ? nullptr : &x->inbound;
+    }
+    [[nodiscard]] static binding_set& own_inbound(vhost_node& v, const binding_node& b) {
+        return b.kind == bind_destination::queue ? own_queue(v, b.destination()).bindings
+                                                 : own_exchange(v, b.destination()).inbound;
+    }
+
+    // Exchanges that lost their last binding and go with it. A line instead of recursion: a user can make
+    // a chain of any length.
+    struct departure {
+        std::vector<std::string> line;
+        fallen gone;
+    };
+
+    static void remove_from_source(vhost_node& v, const binding_node& b, departure& d) {
+        exchange_node& x = own_exchange(v, b.source());
+        detach(x, b);
+        if (x.outbound_count == 0 && x.info->spec.auto_delete) {
+            d.line.push_back(x.info->spec.name);
+        }
+    }
+    static void remove_exchange(vhost_node& v, const std::string& name, departure& d) {
+        const exchange_node* x = topology_view::find_exchange(v, name);
+        if (x == nullptr) {
+            return;  // it was in line twice
+        }
+        for (const auto& b : hold_all(x->inbound)) {
+            if (b->source() != name) {
+                remove_from_source(v, *b, d);
+            }
+        }
+        std::vector<node_ref<binding_node>> outbound;
+        for_each_binding(*topology_view::find_exchange(v, name),
+                         [&](const binding_node& b) { outbound.push_back(hold(b)); });
+        for (const auto& b : outbound) {
+            if (b->kind == bind_destination::queue || b->destination() != name) {
+                own_inbound(v, *b).erase(b->hash, b->identity());
+            }
+        }
+        v.exchanges.erase(text_hash(name), std::string_view(name));
+        --v.exchange_count;
+    }
+    static fallen settle(vhost_node& v, departure d) {
+        while (!d.line.empty()) {
+            const std::string name = std::move(d.line.back());
+            d.line.pop_back();
+            if (topology_view::find_exchange(v, name) != nullptr) {
+                remove_exchange(v, name, d);
+                d.gone.exchanges.push_back(name);
+            }
+        }
+        return std::move(d.gone);
+    }
+
+    // ---- Policies ------------------------------------------------------------------------------
+    [[nodiscard]] const vhost_policies* policies_of(vhost_id v) const noexcept {
+        const auto at = policies.find(v.value);
+        return at == policies.end() ? nullptr : &at->second;
+    }
+    // Works out what arguments and policies make of a queue.
+    void apply_policies(queue_spec& q) const {
+        const vhost_policies* p = policies_of(q.vhost);
+        const queue_type type = queue_type_of(q.arguments);
+        const policy* user = p == nullptr ? nullptr : p->user.for_queue(q.name, type);
+        const policy* operators = p == nullptr ? nullptr : p->operators.for_queue(q.name, type);
+        q.policy = user == nullptr ? "" : user->name;
+        q.operator_policy = operators == nullptr ? "" : operators->name;
+        q.settings = settings_from(q.arguments, effective_definition(user, operators));
+    }
+    void apply_policies(exchange_record& x, vhost_id v) const {
+        const vhost_policies* p = policies_of(v);
+        const policy* user = p == nullptr ? nullptr : p->user.for_exchange(x.spec.name);
+        const policy* operators = p == nullptr ? nullptr : p->operators.for_exchange(x.spec.name);
+        x.policy = user == nullptr ? "" : user->name;
+        x.operator_policy = operators == nullptr ? "" : operators->name;
+        const value_table definition = effective_definition(user, operators);
+        const value* alternate = find(x.spec.arguments, "alternate-exchange");
+        alternate = alternate == nullptr ? find(definition, "alternate-exchange") : alternate;
+        const std::string* name = alternate == nullptr ? nullptr : alternate->as_string();
+        x.spec.alternate_exchange = name == nullptr ? std::nullopt : std::optional(*name);
+    }
+    [[nodiscard]] std::vector<queue_entry> reapply_to_queues(vhost_id v) {
+        std::vector<queue_entry> updated;
+        vhost(v)->queues.for_each([&](const queue_node& q) {
+            queue_entry next = q.info->entry;
+            apply_policies(next.spec);
+            if (next.spec.policy != q.info->entry.spec.policy ||
+                next.spec.operator_policy != q.info->entry.spec.operator_policy ||
+                next.spec.settings != q.info->entry.spec.settings) {
+                updated.push_back(std::move(next));
+            }
+        });
+        std::vector<queue_entry> told;
+        for (auto& entry : updated) {
+            queue_node& q = own_queue(own_vhost(v), entry.spec.name);
+            const bool differs = entry.spec.settings != q.info->entry.spec.settings;
+            q.info = make_node<queue_record>();
+            q.info.own().entry = entry;
+            if (differs) {
+                told.push_back(std::move(entry));
+            }
+        }
+        return told;
+    }
+    void reapply_to_exchanges(vhost_id v) {
+        std::vector<node_ref<exchange_record>> updated;
+        vhost(v)->exchanges.for_each([&](const exchange_node& x) {
+            auto next = make_node<exchange_record>(*x.info);
+            apply_policies(next.own(), v);
+            if (next->policy != x.info->policy || next->operator_policy != x.info->operator_policy ||
+                next->spec.alternate_exchange != x.info->spec.alternate_exchange) {
+                updated.push_back(std::move(next));
+            }
+        });
+        for (auto& info : updated) {
+            exchange_node& x = own_exchange(own_vhost(v), info->spec.name);
+            x.info = std::move(info);
+        }
+    }
+    [[nodiscard]] std::vector<queue_entry> reapply(vhost_id v) {
+        reapply_to_exchanges(v);
+        return reapply_to_queues(v);
+    }
+
+    // ---- Rights --------------------------------------------------------------------------------
+    [[nodiscard]] const user_rules& rules(vhost_id v, std::string_view user) const {
+        static const user_rules none;
+        const rules_node* found = vhost(v)->users.find(text_hash(user), user);
+        return found == nullptr ? none : *found->rules;
+    }
+    void set_rules(vhost_id v, std::string_view user, std::shared_ptr<const user_rules> next) {
+        vhost_node& owned = own_vhost(v);
+        if (next->empty()) {
+            owned.users.erase(text_hash(user), user);
+            return;
+        }
+        auto made = make_node<rules_node>(user);
+        made.own().grants_access = next->grants_access();
+        made.own().rules = std::move(next);
+        owned.users.put(std::move(made));
+    }
+
+    // ---- Limits --------------------------------------------------------------------------------
+    [[nodiscard]] outcome<void> room_for_queue(std::string_view name, const vhost_node& v) const {
+        if (limits.queues_per_vhost && v.queue_count >= *limits.queues_per_vhost) {
+            return fail(make_error(error_kind::precondition_failed,
+                                   "cannot declare queue '{}': queue limit in vhost '{}' ({}) is reached", name,
+                                   v.name, *limits.queues_per_vhost));
+        }
+        if (limits.queues && queues.size() >= *limits.queues) {
+            return fail(make_error(error_kind::precondition_failed,
+                                   "cannot declare queue '{}': queue limit in cluster ({}) is reached", name,
+                                   *limits.queues));
+        }
+        return {};
+    }
+    [[nodiscard]] outcome<void> room_for_exchange(std::string_view name, const vhost_node& v) const {
+        if (limits.exchanges_per_vhost && v.exchange_count >= *limits.exchanges_per_vhost + standard_exchanges.size()) {
+            return fail(make_error(error_kind::precondition_failed,
+                                   "cannot declare exchange '{}': exchange limit of {} is reached", name,
+                                   *limits.exchanges_per_vhost));
+        }
+        return {};
+    }
+
+    void forget_queue(const queue_entry& q) {
+        queues.erase(q.handle);
+        const auto at = exclusive.find(q.spec.exclusive_to);
+        if (at == exclusive.end()) {
+            return;
+        }
+        std::erase(at->second, q.handle);
+        if (at->second.empty()) {
+            exclusive.erase(at);
+        }
+    }
+};
+
+topology_editor::topology_editor(topology_limits limits) : state_(std::make_unique<state>()) {
+    state_->limits = limits;
+    state_->root.own().version = 0;
+}
+topology_editor::~topology_editor() { owner_.release(); }
+
+// ---- Versions ----------------------------------------------------------------------------------
+
+topology_view topology_editor::view() const noexcept { return topology_view(state_->root.get()); }
+bool topology_editor::changed() const noexcept { return state_->changed; }
+
+const topology_root* topology_editor::commit() {
+    owner_.check();
+    ++state_->root.own().version;
+    state_->changed = false;
+    return node_ref(state_->root).detach();
+}
+
+void release_topology(const topology_root* root) noexcept {
+    // Takes over the reference that commit() gave away.
+    auto* node = const_cast<topology_root*>(root);
+    const node_ref<topology_root> last(node);
+    --node->references;
+}
+
+void topology_editor::set_limits(topology_limits limits) noexcept { state_->limits = limits; }
+
+// ---- Virtual hosts -----------------------------------------------------------------------------
+
+vhost_id topology_editor::add_vhost(std::string_view name) {
+    owner_.check();
+    if (const vhost_node* there = view().find_vhost(name)) {
+        return there->id;
+    }
+    const vhost_id id{++state_->last_vhost};
+    auto made = make_node<vhost_node>(id, name);
+    for (const standard_exchange& standard : standard_exchanges) {
+        auto info = make_node<exchange_record>();
+        auto& spec = info.own().spec;
+        spec.name = standard.name;
+        spec.type_name = to_text(standard.type);
+        spec.type = standard.type;
+        spec.durable = true;
+        spec.internal = standard.internal;
+        info.own().routes_as = standard.type;
+        made.own().exchanges.put(make_node<exchange_node>(std::move(info)));
+    }
+    made.own().exchange_count = standard_exchanges.size();
+    topology_root& root = state_->root.own();
+    root.vhosts.put(std::move(made));
+    root.names.put(make_node<vhost_name_node>(name, id));
+    state_->changed = true;
+    return id;
+}
+
+outcome<std::vector<queue_entry>> topology_editor::remove_vhost(std::string_view name) {
+    owner_.check();
+    const vhost_node* v = view().find_vhost(name);
+    if (v == nullptr) {
+        return fail(make_error(error_kind::not_found, "vhost '{}' not found", name));
+    }
+    const vhost_id id = v->id;
+    std::vector<queue_entry> queues;
+    v->queues.for_each([&](const queue_node& q) { queues.push_back(q.info->entry); });
+    for (const auto& q : queues) {
+        state_->forget_queue(q);
+    }
+    state_->policies.erase(id.value);
+    topology_root& root = state_->root.own();
+    root.vhosts.erase(vhost_node::hash_of(id), id);
+    root.names.erase(text_hash(name), name);
+    state_->changed = true;
+    return queues;
+}
+
+// ---- Exchanges ---------------------------------------------------------------------------------
+
+namespace {
+
+// Which arguments a redeclared exchange must repeat.
+constexpr std::array<std::string_view, 2> exchange_keys{"alternate-exchange", "x-delayed-type"};
+
+[[nodiscard]] outcome<void> same_exchange(const exchange_spec& current, const declare_exchange& received,
+                                          std::string_view vhost) {
+    const std::string resource = exchange_text(current.name, vhost);
+    if (auto same = same_type(current.type_name, received.type, resource); !same) {
+        return same;
+    }
+    if (auto same = same_flag(current.durable, received.durable, "durable", resource); !same) {
+        return same;
+    }
+    if (auto same = same_flag(current.auto_delete, received.auto_delete, "auto_delete", resource); !same) {
+        return same;
+    }
+    if (auto same = same_flag(current.internal, received.internal, "internal", resource); !same) {
+        return same;
+    }
+    return same_arguments(current.arguments, received.arguments, exchange_keys, resource);
+}
+
+}  // namespace
+
+outcome<void> topology_editor::declare_exchange(vhost_id v, const core::declare_exchange& what) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    const exchange_node* there = view().find_exchange(*vhost, what.name);
+    if (what.absent == if_absent::fail) {
+        if (what.name.empty()) {
+            return fail(default_exchange_refused());
+        }
+        return there != nullptr ? outcome<void>{} : fail(no_exchange(what.name, vhost->name));
+    }
+    const auto type = check_exchange_type(what.type);
+    if (!type) {
+        return fail(type.error());
+    }
+    if (what.name.empty()) {
+        return fail(default_exchange_refused());
+    }
+    if (there != nullptr) {
+        return same_exchange(there->info->spec, what, vhost->name);
+    }
+    if (what.name.starts_with("amq.")) {
+        return fail(reserved_name("exchange", what.name));
+    }
+    auto info = check_exchange(what, *type, vhost->name);
+    if (!info) {
+        return fail(info.error());
+    }
+    if (auto room = state_->room_for_exchange(what.name, *vhost); !room) {
+        return room;
+    }
+    state_->apply_policies(info->own(), v);
+    vhost_node& owned = state_->own_vhost(v);
+    owned.exchanges.put(make_node<exchange_node>(std::move(*info)));
+    ++owned.exchange_count;
+    return {};
+}
+
+outcome<fallen> topology_editor::delete_exchange(vhost_id v, const core::delete_exchange& what) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    if (what.name.empty()) {
+        return fail(default_exchange_refused());
+    }
+    if (what.name.starts_with("amq.")) {
+        return fail(make_error(error_kind::access_refused, "deletion of system {} not allowed",
+                               exchange_text(what.name, vhost->name)));
+    }
+    const exchange_node* x = view().find_exchange(*vhost, what.name);
+    if (x == nullptr) {
+        return fallen{};
+    }
+    if (what.if_unused && x->outbound_count > 0) {
+        return fail(make_error(error_kind::precondition_failed, "{} in use", exchange_text(what.name, vhost->name)));
+    }
+    vhost_node& owned = state_->own_vhost(v);
+    state::departure d;
+    state::remove_exchange(owned, what.name, d);
+    return state::settle(owned, std::move(d));
+}
+
+// ---- Bindings ----------------------------------------------------------------------------------
+
+namespace {
+
+// A binding as asked for, in the form that identifies it.
+struct asked_binding {
+    std::string key;
+    bool hide_dollar = false;
+    value_table arguments;
+
+    template <class Request>
+    [[nodiscard]] binding_identity identity(const Request& r) const noexcept {
+        return {r.source, r.destination, r.kind, key, hide_dollar, &arguments};
+    }
+};
+
+template <class Request>
+[[nodiscard]] outcome<asked_binding> read_binding(const Request& r) {
+    auto key = binding_key_from(r.syntax, r.routing_key);
+    if (!key) {
+        return fail(make_error(error_kind::precondition_failed, "invalid topic filter '{}'", r.routing_key));
+    }
+    asked_binding b{std::move(*key), false, sorted(r.arguments)};
+    // [MQTT-4.7.2-1] Only a leading wildcard could match what begins with '$' by accident.
+    b.hide_dollar = r.syntax == pattern_syntax::mqtt && (b.key.starts_with('*') || b.key.starts_with('#'));
+    return b;
+}
+
+// The default exchange binds every queue by its name and nothing else.
+template <class Request>
+[[nodiscard]] bool touches_default_exchange(const Request& r) noexcept {
+    return r.source.empty() || (r.kind == bind_destination::exchange && r.destination.empty());
+}
+
+}  // namespace
+
+outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_handle from) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    if (touches_default_exchange(what)) {
+        return fail(default_exchange_refused());
+    }
+    const exchange_node* source = view().find_exchange(*vhost, what.source);
+    if (source == nullptr) {
+        return fail(no_exchange(what.source, vhost->name));
+    }
+    const binding_set* inbound = state::inbound_of(*vhost, what.kind, what.destination);
+    if (inbound == nullptr) {
+        return fail(what.kind == bind_destination::queue ? no_queue(what.destination, vhost->name)
+                                                         : no_exchange(what.destination, vhost->name));
+    }
+    const auto asked = read_binding(what);
+    if (!asked) {
+        return fail(asked.error());
+    }
+    const exchange_type type = source->info->routes_as;
+    const auto terms = check_binding(type, asked->key, asked->arguments);
+    if (!terms) {
+        return fail(terms.error());
+    }
+    if (table_of(type) == exchange_table::by_topic && !parse_pattern(asked->key)) {
+        return fail(make_error(error_kind::precondition_failed, "binding key has more than {} levels",
+                               pattern_levels_max));
+    }
+    queue_handle to;
+    if (what.kind == bind_destination::queue) {
+        const queue_node* q = state::queue_in(*vhost, what.destination);
+        if (auto open = check_exclusive(q->info->entry.spec, from, match::lax, vhost->name); !open) {
+            return open;
+        }
+        to = q->handle;
+    }
+    const binding_identity identity = asked->identity(what);
+    if (inbound->find(identity.hash(), identity) != nullptr) {
+        return {};
+    }
+    const auto made = make_node<binding_node>(identity, to, terms->match, terms->weight);
+    vhost_node& owned = state_->own_vhost(v);
+    attach(state::own_exchange(owned, what.source), made);
+    state::own_inbound(owned, *made).put(made);
+    return {};
+}
+
+outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, session_handle from) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    if (touches_default_exchange(what)) {
+        return fail(default_exchange_refused());
+    }
+    const auto asked = read_binding(what);
+    if (!asked) {
+        return fail(asked.error());
+    }
+    const binding_set* inbound = state::inbound_of(*vhost, what.kind, what.destination);
+    const binding_identity identity = asked->identity(what);
+    const binding_node* found = inbound == nullptr ? nullptr : inbound->find(identity.hash(), identity);
+    if (found == nullptr) {
+        return fallen{};
+    }
+    if (what.kind == bind_destination::queue) {
+        const queue_node* q = state::queue_in(*vhost, what.destination);
+        if (auto open = check_exclusive(q->info->entry.spec, from, match::lax, vhost->name); !open) {
+            return fail(open.error());
+        }
+    }
+    const auto binding = hold(*found);
+    vhost_node& owned = state_->own_vhost(v);
+    state::own_inbound(owned, *binding).erase(binding->hash, binding->identity());
+    state::departure d;
+    state::remove_from_source(owned, *binding, d);
+    return state::settle(owned, std::move(d));
+}
+
+// ---- Queues ------------------------------------------------------------------------------------
+
+namespace {
+
+[[nodiscard]] outcome<void> same_queue(const queue_spec& current, const declare_queue& received,
+                                       session_handle from, std::string_view vhost) {
+    const std::string resource = queue_text(current.name, vhost);
+    const session_handle owner = received.exclusive ? from : session_handle{};
+    if (auto open = check_exclusive(current, owner, match::strict, vhost); !open) {
+        return open;
+    }
+    const bool durable = received.durable && !received.exclusive;
+    if (auto same = same_flag(current.durable, durable, "durable", resource); !same) {
+        return same;
+    }
+    if (auto same = same_flag(current.auto_delete, received.auto_delete, "auto_delete", resource); !same) {
+        return same;
+    }
+    return same_arguments(current.arguments, received.arguments, arguments_of(current.settings.type), resource);
+}
+
+// A server-named queue is one client's, which a replicated one cannot be.
+[[nodiscard]] outcome<void> check_queue_name(const declare_queue& what) {
+    if (!what.server_named) {
+        return what.name.starts_with("amq.") ? fail(reserved_name("queue", what.name)) : outcome<void>{};
+    }
+    switch (queue_type_of(what.arguments)) {
+        case queue_type::classic: return {};
+        case queue_type::quorum:
+            return fail(make_error(error_kind::precondition_failed,
+                                   "Cannot declare a server-named queue for type rabbit_quorum_queue"));
+        case queue_type::stream:
+            return fail(make_error(error_kind::precondition_failed,
+                                   "Cannot declare a server-named queue for type rabbit_stream_queue"));
+    }
+    return {};
+}
+
+[[nodiscard]] outcome<void> check_dead_letter_type(const declare_queue& what, std::string_view resource) {
+    const value* v = find(what.arguments, "x-dead-letter-exchange");
+    if (v == nullptr || v->as_string() != nullptr) {
+        return {};
+    }
+    return fail(make_error(error_kind::precondition_failed, "invalid type '{}' for arg 'x-dead-letter-exchange' in {}",
+                           rabbit_type_name(v->type), resource));
+}
+
+}  // namespace
+
+outcome<topology_editor::declared_queue> topology_editor::check_declare_queue(vhost_id v,
+                                                                              const core::declare_queue& what,
+                                                                              session_handle from) const {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    if (what.absent == if_absent::fail) {
+        auto there = check_queue(v, what.name, from);
+        return there ? outcome<declared_queue>(std::move(*there)) : fail(there.error());
+    }
+    if (auto good = check_queue_name(what); !good) {
+        return fail(good.error());
+    }
+    if (const queue_node* there = state::queue_in(*vhost, what.name)) {
+        if (auto same = same_queue(there->info->entry.spec, what, from, vhost->name); !same) {
+            return fail(same.error());
+        }
+        return there->info->entry;
+    }
+    if (auto room = state_->room_for_queue(what.name, *vhost); !room) {
+        return fail(room.error());
+    }
+    const std::string resource = queue_text(what.name, vhost->name);
+    if (auto good = check_dead_letter_type(what, resource); !good) {
+        return fail(good.error());
+    }
+    // An exclusive queue goes with its session, so it cannot be durable, whatever was asked.
+    const bool durable = what.durable && !what.exclusive;
+    if (auto good = check_queue_arguments({resource, durable, what.exclusive, what.auto_delete, what.arguments});
+        !good) {
+        return fail(good.error());
+    }
+    queue_spec spec{what.name,      v,  durable, what.auto_delete, what.exclusive ? from : session_handle{},
+                    what.arguments, {}, {},      {}};
+    state_->apply_policies(spec);
+    return spec;
+}
+
+void topology_editor::add_queue(queue_spec spec, queue_handle where) {
+    owner_.check();
+    vhost_node& v = state_->own_vhost(spec.vhost);
+    LINNET_ASSERT(state::queue_in(v, spec.name) == nullptr, "queue '{}' is there already", spec.name);
+    const auto [at, fresh] = state_->queues.try_emplace(where, state::queue_place{spec.vhost, spec.name});
+    LINNET_ASSERT(fresh, "queue '{}' has the place of '{}'", spec.name, at->second.name);
+    if (spec.exclusive_to) {
+        state_->exclusive[spec.exclusive_to].push_back(where);
+    }
+    auto info = make_node<queue_record>();
+    info.own().entry = {where, std::move(spec)};
+    v.queues.put(make_node<queue_node>(std::move(info)));
+    ++v.queue_count;
+}
+
+outcome<queue_entry> topology_editor::check_queue(vhost_id v, std::string_view name, session_handle from) const {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    const queue_node* q = state::queue_in(*vhost, name);
+    if (q == nullptr) {
+        return fail(no_queue(name, vhost->name));
+    }
+    if (auto open = check_exclusive(q->info->entry.spec, from, match::lax, vhost->name); !open) {
+        return fail(open.error());
+    }
+    return q->info->entry;
+}
+
+outcome<std::optional<queue_entry>> topology_editor::check_delete_queue(vhost_id v, const core::delete_queue& what,
+                                                                        session_handle from) const {
+    auto there = check_queue(v, what.name, from);
+    if (!there) {
+        return there.error().kind == error_kind::not_found && state_->vhost(v) != nullptr
+                   ? outcome<std::optional<queue_entry>>(std::nullopt)
+                   : fail(there.error());
+    }
+    // A replicated queue cannot say at one moment that it is unused or empty.
+    const bool quorum = there->spec.settings.type == queue_type::quorum;
+    if (quorum && (what.if_unused || what.if_empty)) {
+        return fail(make_error(error_kind::not_implemented,
+                               "cannot delete {}. queue.delete operations with {} flag set are not supported by quorum "
+                               "queues",
+                               queue_text(what.name, state_->vhost(v)->name),
+                               what.if_unused ? "if-unused" : "if-empty"));
+    }
+    return std::optional(std::move(*there));
+}
+
+fallen topology_editor::remove_queue(vhost_id v, std::string_view name) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    const queue_node* q = vhost == nullptr ? nullptr : state::queue_in(*vhost, name);
+    if (q == nullptr) {
+        return {};
+    }
+    const auto bindings = hold_all(q->bindings);
+    state_->forget_queue(q->info->entry);
+    const std::string kept(name);  // the name may lie in the node that goes
+    vhost_node& owned = state_->own_vhost(v);
+    owned.queues.erase(text_hash(kept), std::string_view(kept));
+    --owned.queue_count;
+    state::departure d;
+    for (const auto& b : bindings) {
+        state::remove_from_source(owned, *b, d);
+    }
+    return state::settle(owned, std::move(d));
+}
+
+fallen topology_editor::remove_queue(queue_handle where) {
+    const auto at = state_->queues.find(where);
+    if (at == state_->queues.end()) {
+        return {};
+    }
+    const state::queue_place place = at->second;
+    return remove_queue(place.vhost, place.name);
+}
+
+const queue_entry* topology_editor::find_queue(queue_handle where) const noexcept {
+    const auto at = state_->queues.find(where);
+    return at == state_->queues.end()
+               ? nullptr
+               : topology_view::find_queue(*state_->vhost(at->second.vhost), at->second.name);
+}
+
+std::vector<queue_entry> topology_editor::queues_of_session(session_handle owner) const {
+    std::vector<queue_entry> found;
+    if (const auto at = state_->exclusive.find(owner); at != state_->exclusive.end()) {
+        for (const queue_handle q : at->second) {
+            found.push_back(*find_queue(q));
+        }
+    }
+    return found;
+}
+
+// ---- Rights ------------------------------------------------------------------------------------
+
+outcome<void> topology_editor::set_permissions(std::string_view user, vhost_id v, permission_patterns p) {
+    owner_.check();
+    if (state_->vhost(v) == nullptr) {
+        return fail(no_vhost());
+    }
+    auto next = state_->rules(v, user).with_permissions(p);
+    if (!next) {
+        return fail(next.error());
+    }
+    state_->set_rules(v, user, std::move(*next));
+    return {};
+}
+
+void topology_editor::clear_permissions(std::string_view user, vhost_id v) {
+    owner_.check();
+    if (state_->vhost(v) != nullptr) {
+        state_->set_rules(v, user, state_->rules(v, user).without_permissions());
+    }
+}
+
+outcome<void> topology_editor::set_topic_permissions(std::string_view user, vhost_id v, std::string_view exchange,
+                                                     topic_patterns p) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    auto next = state_->rules(v, user).with_topic(exchange, p, {user, vhost->name});
+    if (!next) {
+        return fail(next.error());
+    }
+    state_->set_rules(v, user, std::move(*next));
+    return {};
+}
+
+void topology_editor::clear_topic_permissions(std::string_view user, vhost_id v, std::string_view exchange) {
+    owner_.check();
+    if (state_->vhost(v) != nullptr) {
+        state_->set_rules(v, user, state_->rules(v, user).without_topic(exchange));
+    }
+}
+
+void topology_editor::remove_user(std::string_view user) {
+    owner_.check();
+    std::vector<vhost_id> vhosts;
+    state_->root->vhosts.for_each([&](const vhost_node& v) {
+        if (v.users.find(text_hash(user), user) != nullptr) {
+            vhosts.push_back(v.id);
+        }
+    });
+    for (const vhost_id v : vhosts) {
+        state_->own_vhost(v).users.erase(text_hash(user), user);
+    }
+}
+
+// ---- Policies ----------------------------------------------------------------------------------
+
+outcome<std::vector<queue_entry>> topology_editor::set_policy(vhost_id v, policy p) {
+    owner_.check();
+    if (state_->vhost(v) == nullptr) {
+        return fail(no_vhost());
+    }
+    if (auto good = state_->policies[v.value].user.set(std::move(p), policy_kind::user); !good) {
+        return fail(good.error());
+    }
+    return state_->reapply(v);
+}
+
+outcome<std::vector<queue_entry>> topology_editor::set_operator_policy(vhost_id v, policy p) {
+    owner_.check();
+    if (state_->vhost(v) == nullptr) {
+        return fail(no_vhost());
+    }
+    if (auto good = state_->policies[v.value].operators.set(std::move(p), policy_kind::operators); !good) {
+        return fail(good.error());
+    }
+    return state_->reapply(v);
+}
+
+outcome<std::vector<queue_entry>> topology_editor::remove_policy(vhost_id v, std::string_view name) {
+    owner_.check();
+    if (state_->vhost(v) == nullptr) {
+        return fail(no_vhost());
+    }
+    if (!state_->policies[v.value].user.remove(name)) {
+        return fail(make_error(error_kind::not_found, "policy '{}' not found", name));
+    }
+    return state_->reapply(v);
+}
+
+outcome<std::vector<queue_entry>> topology_editor::remove_operator_policy(vhost_id v, std::string_view name) {
+    owner_.check();
+    if (state_->vhost(v) == nullptr) {
+        return fail(no_vhost());
+    }
+    if (!state_->policies[v.value].operators.remove(name)) {
+        return fail(make_error(error_kind::not_found, "operator policy '{}' not found", name));
+    }
+    return state_->reapply(v);
+}
+
+}  // namespace linnet::core
