@@ -1,0 +1,195 @@
+// What becomes of deliveries on an AMQP channel: acks, rejections, recovery, timeouts.
+
+#include "broker/session/amqp_channel.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace linnet::session {
+namespace {
+
+using amqp::reply_code;
+using core::settlement;
+
+}  // namespace
+
+void amqp_channel::on(const amqp::basic_ack& m) { settle(m.delivery_tag, m.multiple, settlement::accepted); }
+
+void amqp_channel::on(const amqp::basic_nack& m) {
+    settle(m.delivery_tag, m.multiple, m.requeue ? settlement::requeued : settlement::rejected);
+}
+
+void amqp_channel::on(const amqp::basic_reject& m) {
+    settle(m.delivery_tag, false, m.requeue ? settlement::requeued : settlement::rejected);
+}
+
+void amqp_channel::settle(std::uint64_t tag, bool multiple, settlement how) {
+    const bool everything = multiple && tag == 0;
+    auto* const named = everything ? nullptr : unacked_.find(tag);
+    if (!everything && named == nullptr) {
+        fail(reply_code::precondition_failed, fmt::format("unknown delivery tag {}", tag));
+        return;
+    }
+    const auto first = multiple ? unacked_.first_tag() : tag;
+    const auto last = everything ? unacked_.next_tag() - 1 : tag;
+    session_.mark_dirty(*this);
+    if (mode_ == mode::transaction) {
+        for (auto t = first; t <= last; ++t) {
+            if (auto* s = unacked_.find(t)) {
+                unacked_.reserve(*s);
+                transaction_->settlements.push_back({t, how});
+            }
+        }
+        return;
+    }
+    if (how == settlement::accepted) [[likely]] {
+        for (auto t = first; t <= last; ++t) {
+            if (auto* s = unacked_.find(t)) {
+                ack(*s);
+            }
+        }
+    } else {
+        std::vector<core::delivery> batch;
+        for (auto t = first; t <= last; ++t) {
+            if (auto* s = unacked_.find(t)) {
+                batch.push_back(unacked_.take(*s));
+            }
+        }
+        unacked_.trim();
+        give_back(batch, how);
+    }
+    unacked_.trim();
+    update_ready();
+}
+
+// Of a committed transaction.
+void amqp_channel::settle_one(unacked_window::slot& s, std::uint64_t, settlement how) {
+    unacked_.unreserve(s);
+    if (how == settlement::accepted) {
+        ack(s);
+        return;
+    }
+    std::vector<core::delivery> one;
+    one.push_back(unacked_.take(s));
+    give_back(one, how);
+}
+
+// Acks of one consumer gather until the batch's end or another consumer's turn.
+void amqp_channel::ack(unacked_window::slot& s) {
+    auto d = unacked_.take(s);
+    if (acks_.count != 0 && (acks_.queue != d.queue || acks_.consumer != d.consumer)) {
+        flush_acks();
+    }
+    acks_.queue = d.queue;
+    acks_.consumer = d.consumer;
+    ++acks_.count;
+    acks_.bytes += d.msg->body_bytes();
+    returned(d);
+}
+
+void amqp_channel::flush_acks() {
+    if (acks_.count != 0) {
+        const auto run = std::exchange(acks_, {});
+        session_.shard().settle_accepted(run.queue, run.consumer, run.count, run.bytes);
+    }
+}
+
+void amqp_channel::returned(const core::delivery& d) noexcept {
+    // Gets belong to no consumer and count for no window.
+    if (d.consumer.value != 0) {
+        --lent_;
+    }
+}
+
+void amqp_channel::give_back(std::vector<core::delivery>& batch, settlement how) {
+    if (batch.empty()) {
+        return;
+    }
+    flush_acks();
+    for (const auto& d : batch) {
+        returned(d);
+    }
+    session_.shard().settle(batch, how);
+}
+
+// ---- Recovery ----------------------------------------------------------------------------------
+
+void amqp_channel::on(const amqp::basic_recover_async& m) {
+    if (!m.requeue) {
+        fail(reply_code::not_implemented, "requeue=false");
+        return;
+    }
+    session_.mark_dirty(*this);
+    requeue_all();
+    update_ready();
+}
+
+void amqp_channel::on(const amqp::basic_recover& m) {
+    if (!m.requeue) {
+        fail(reply_code::not_implemented, "requeue=false");
+        return;
+    }
+    session_.mark_dirty(*this);
+    requeue_all();
+    update_ready();
+    send(amqp::basic_recover_ok{});
+}
+
+// All that is unacknowledged, in order, grouped by queue: one settle a queue.
+void amqp_channel::requeue_all() {
+    std::vector<core::delivery> batch;
+    const bool all = closing_;  // else what a transaction has reserved stays with it
+    for (auto t = unacked_.first_tag(); t < unacked_.next_tag(); ++t) {
+        auto& s = unacked_.at(t);
+        if (s.is == unacked_window::state::live || (all && s.is == unacked_window::state::reserved)) {
+            batch.push_back(unacked_.take(s));
+        }
+    }
+    unacked_.trim();
+    const auto place = [](const core::delivery& d) {
+        return std::tuple(d.queue.shard, d.queue.slot, d.queue.generation);
+    };
+    std::ranges::stable_sort(batch, {}, place);
+    give_back(batch, settlement::requeued);
+}
+
+// What the transaction had settled is unacknowledged again; it is not redelivered.
+void amqp_channel::rollback() {
+    transaction_->publishes.clear();
+    for (const auto& s : std::exchange(transaction_->settlements, {})) {
+        unacked_.unreserve(unacked_.at(s.tag));
+    }
+}
+
+// ---- Timeouts ----------------------------------------------------------------------------------
+
+void amqp_channel::check_timeouts(std::uint32_t now_s) {
+    std::uint32_t shortest = 0;
+    for (const auto& c : consumers_) {
+        if (c.used && c.timeout_s != 0) {
+            shortest = shortest == 0 ? c.timeout_s : std::min(shortest, c.timeout_s);
+        }
+    }
+    if (shortest == 0) {
+        return;
+    }
+    for (auto t = unacked_.first_tag(); t < unacked_.next_tag(); ++t) {
+        const auto& s = unacked_.at(t);
+        if (s.is != unacked_window::state::live || now_s - s.delivered_s < shortest) {
+            continue;
+        }
+        const auto owner = std::ranges::find_if(consumers_, [&](const consumer& c) {
+            return c.used && c.queue == s.d.queue && c.id == s.d.consumer;
+        });
+        if (owner != consumers_.end() && owner->timeout_s != 0 && now_s - s.delivered_s >= owner->timeout_s) {
+            fail(reply_code::precondition_failed,
+                 fmt::format("delivery acknowledgement on channel {} timed out. Timeout value used: {} ms. "
+                             "This timeout value can be configured, see consumers doc guide to learn more",
+                             number_, std::uint64_t{owner->timeout_s} * 1000));
+            return;
+        }
+    }
+}
+
+}  // namespace linnet::session

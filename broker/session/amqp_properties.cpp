@@ -1,0 +1,190 @@
+#include "broker/session/amqp_properties.hpp"
+
+#include "broker/session/amqp_arguments.hpp"
+#include "protocol/amqp/content.hpp"
+#include "protocol/amqp/properties_builder.hpp"
+
+namespace linnet::session {
+namespace {
+
+using amqp::basic_properties_view;
+using core::death;
+using core::death_log;
+using core::death_reason;
+using core::value;
+
+basic_properties_view view_of(core::property_reader::block b) noexcept {
+    const auto parsed = basic_properties_view::parse(b);
+    return parsed ? *parsed : basic_properties_view{};
+}
+
+amqp::table_view headers_of(const basic_properties_view& view) noexcept {
+    return view.headers().value_or(amqp::table_view{});
+}
+
+std::string text_in(amqp::table_view table, std::string_view name) {
+    const auto field = table.find(name);
+    return std::string(field ? field->as_string().value_or("") : "");
+}
+
+std::optional<death_reason> reason_of(std::string_view text) noexcept {
+    for (const auto reason : {death_reason::rejected, death_reason::expired, death_reason::maxlen,
+                              death_reason::delivery_limit}) {
+        if (text == core::to_text(reason)) {
+            return reason;
+        }
+    }
+    return std::nullopt;
+}
+
+// A row that a client made up may lack anything; without a queue and a reason it says nothing.
+std::optional<death> read_death(amqp::table_view row) {
+    const auto reason = reason_of(text_in(row, "reason"));
+    death d;
+    d.queue = text_in(row, "queue");
+    if (!reason || d.queue.empty()) {
+        return std::nullopt;
+    }
+    d.reason = *reason;
+    d.exchange = text_in(row, "exchange");
+    d.original_expiration = text_in(row, "original-expiration");
+    if (const auto count = row.find("count")) {
+        d.count = static_cast<std::uint64_t>(std::max<std::int64_t>(0, count->as_int64().value_or(1)));
+    }
+    if (const auto time = row.find("time")) {
+        // Seconds beyond what nanoseconds can hold are the client's invention.
+        const auto seconds = static_cast<std::int64_t>(time->as_timestamp().value_or(0));
+        constexpr auto seconds_max = INT64_MAX / ns_per_s;
+        d.first_time = seconds >= 0 && seconds <= seconds_max ? seconds * ns_per_s : 0;
+    }
+    if (const auto keys = row.find("routing-keys")) {
+        for (const auto& key : keys->as_array().value_or(amqp::array_view{})) {
+            if (const auto text = key.as_string()) {
+                d.routing_keys.emplace_back(*text);
+            }
+        }
+    }
+    return d;
+}
+
+// The fields by name, as RabbitMQ sorts them.
+void put_death(amqp::table_builder& to, const death& d) {
+    to.begin_table();
+    to.put("count", static_cast<std::int64_t>(d.count));
+    to.put("exchange", std::string_view{d.exchange});
+    if (!d.original_expiration.empty()) {
+        to.put("original-expiration", std::string_view{d.original_expiration});
+    }
+    to.put("queue", std::string_view{d.queue});
+    to.put("reason", std::string_view{core::to_text(d.reason)});
+    to.begin_array("routing-keys");
+    for (const auto& key : d.routing_keys) {
+        to.add(std::string_view{key});
+    }
+    to.end();
+    to.put("time", amqp::timestamp_value{static_cast<std::uint64_t>(d.first_time / ns_per_s)});
+    to.end();
+}
+
+void put_deaths(amqp::table_builder& to, const death_log& log) {
+    to.begin_array("x-death");
+    for (const auto& row : log.rows) {
+        put_death(to, row);
+    }
+    to.end();
+}
+
+void put_first_death(amqp::table_builder& to, const death_log& log) {
+    to.put("x-first-death-exchange", std::string_view{log.first_exchange});
+    to.put("x-first-death-queue", std::string_view{log.first_queue});
+    to.put("x-first-death-reason", std::string_view{core::to_text(log.first_reason)});
+}
+
+}  // namespace
+
+core::value_table amqp_property_reader::headers(block b) const { return to_values(headers_of(view_of(b))); }
+
+std::optional<core::value> amqp_property_reader::header(block b, std::string_view name) const {
+    const auto field = headers_of(view_of(b)).find(name);
+    return field ? std::optional(to_value(*field)) : std::nullopt;
+}
+
+std::optional<core::death_log> amqp_property_reader::deaths(block b) const {
+    const auto view = view_of(b);
+    const auto table = headers_of(view);
+    const auto field = table.find("x-death");
+    if (!field) {
+        return std::nullopt;
+    }
+    death_log log;
+    for (const auto& row : field->as_array().value_or(amqp::array_view{})) {
+        if (auto d = read_death(row.as_table().value_or(amqp::table_view{}))) {
+            log.rows.push_back(std::move(*d));
+        }
+    }
+    if (log.rows.empty()) {
+        return std::nullopt;
+    }
+    const auto& oldest = log.rows.back();
+    log.first_queue = table.contains("x-first-death-queue") ? text_in(table, "x-first-death-queue") : oldest.queue;
+    log.first_exchange =
+        table.contains("x-first-death-exchange") ? text_in(table, "x-first-death-exchange") : oldest.exchange;
+    log.first_reason = reason_of(text_in(table, "x-first-death-reason")).value_or(oldest.reason);
+    return log;
+}
+
+std::string amqp_property_reader::expiration(block b) const {
+    return std::string(view_of(b).expiration().value_or(""));
+}
+
+std::vector<std::string> amqp_property_reader::carbon_copies(block b) const {
+    std::vector<std::string> keys;
+    const auto view = view_of(b);
+    if (const auto field = headers_of(view).find("CC")) {
+        for (const auto& key : field->as_array().value_or(amqp::array_view{})) {
+            if (const auto text = key.as_string()) {
+                keys.emplace_back(*text);
+            }
+        }
+    }
+    return keys;
+}
+
+std::string amqp_property_reader::message_id(block b) const {
+    return std::string(view_of(b).message_id().value_or(""));
+}
+
+const amqp_property_reader& amqp_reader() noexcept {
+    static const amqp_property_reader reader;
+    return reader;
+}
+
+std::string properties_with_history(const core::message& m, std::uint32_t delivery_count) {
+    const bool ours = m.properties_of() == core::protocol_tag::amqp091;
+    const auto base = ours ? view_of(m.properties()) : basic_properties_view{};
+    amqp::basic_properties_builder block{base};
+    amqp::table_builder headers;
+    if (const auto* log = m.deaths()) {
+        headers.put_all_but(headers_of(base), {"x-death", "x-delivery-count"});
+        put_deaths(headers, *log);
+        // Who published an x-death has told of the first death already, or has none to tell of.
+        if (!headers_of(base).contains("x-death")) {
+            put_first_death(headers, *log);
+        }
+        if (log->copies_taken) {
+            headers.remove("CC");
+        }
+        if (log->expiration_taken) {
+            block.remove(amqp::property::expiration);
+        }
+    } else {
+        headers.put_all_but(headers_of(base), {"x-delivery-count"});
+    }
+    if (delivery_count != 0) {
+        headers.put("x-delivery-count", static_cast<std::int64_t>(delivery_count));
+    }
+    block.set_headers(headers.view());
+    return block.encode();
+}
+
+}  // namespace linnet::session
