@@ -57,17 +57,17 @@ private:
 
 // Carries items from any thread to one shard: the password pool, the main thread, administration.
 //
-// A stack that is only ever taken whole. push() links the item in front of the last one; take_all() cuts
-// the chain off with one exchange and reverses it. As nobody pops a single item, a head that has come
-// back to an old address (ABA) does no harm: what counts is that it is the head *now*.
+// A stack that is only ever taken whole. push() links the item in front of the last one; take_all()
+// cuts the chain off with one exchange and reverses it. As nobody pops a single item, a head that
+// has come back to an old address (ABA) does no harm: what counts is that it is the head *now*.
 //
 // These paths are cold; between shards the rings carry everything that is counted by the million.
 //
 // Threads:  push() from any; take_all(), empty() only from the owner.
 // Owns:     the items inside; the destructor deletes what was never taken.
-// Bounds:   none of its own: a pusher allocates its item, so the pusher's own limit (requests in flight)
-//           is the bound. push() never allocates; under contention it retries, each retry being
-//           somebody else's success.
+// Bounds:   none of its own: a pusher allocates its item, so the pusher's own limit (requests in
+//           flight) is the bound. push() never allocates; under contention it retries, each retry
+//           being somebody else's success.
 // Order:    items of one thread come out in the order they were pushed.
 // Fails:    cannot.
 template <class T, class Atomics = std_atomics>
@@ -84,12 +84,13 @@ public:
     // The owner's doorbell must be asked afterwards.
     void push(std::unique_ptr<T> item) noexcept {
         T* mine = item.release();
-        // Relaxed suffices: the value is only a first guess for the exchange, nobody looks through it.
+        // Relaxed suffices: the value is only a first guess for the exchange, nobody looks through
+        // it.
         T* last = head_.load(std::memory_order_relaxed);
         do {
             mine->next_.write() = last;
-            // Release publishes the item. Sequentially consistent on top of that, because the load of the
-            // sleeping flag that follows must not pass it: see doorbell.
+            // Release publishes the item. Sequentially consistent on top of that, because the load
+            // of the sleeping flag that follows must not pass it: see doorbell.
         } while (!head_.compare_exchange_weak(last, mine, std::memory_order_seq_cst,
                                               std::memory_order_relaxed));
     }
@@ -98,8 +99,8 @@ public:
     [[nodiscard]] inbox_batch<T, Atomics> take_all() noexcept {
         owner_.check();
         inbox_batch<T, Atomics> batch;
-        // Relaxed suffices: nothing is looked at through this value, and missing an item that arrives
-        // just now is as good as having been called just before.
+        // Relaxed suffices: nothing is looked at through this value, and missing an item that
+        // arrives just now is as good as having been called just before.
         if (head_.load(std::memory_order_relaxed) == nullptr) [[likely]] {
             return batch;
         }

@@ -34,7 +34,8 @@ class basic_snapshot_domain;
 // A pointer read is good until the next quiescent() or offline(); never keep one longer.
 //
 // Threads:  everything only from the shard that uses it.
-// Bounds:   a reader that is online and not quiescent holds back all reclamation since its last word.
+// Bounds:   a reader that is online and not quiescent holds back all reclamation since its last
+//           word.
 template <class Atomics = std_atomics>
 class alignas(cacheline_bytes) basic_snapshot_reader {
 public:
@@ -50,7 +51,8 @@ public:
         const snapshot_epoch now = epoch_->load(std::memory_order_acquire);
         if (now != announced_) {
             announced_ = now;
-            // Release: our reads through old pointers are over before the writer sees this and frees.
+            // Release: our reads through old pointers are over before the writer sees this and
+            // frees.
             seen_.store(now, std::memory_order_release);
         }
     }
@@ -64,16 +66,18 @@ public:
 
     // Must come before the first read, and after every offline().
     //
-    // The race: we come back while the writer, who unlinked something a moment ago, scans the readers.
-    // Our store and the epoch load after it, the writer's epoch store and its scan after it are all
-    // sequentially consistent, so in their one order S either our store precedes the writer's load of it,
-    // and the writer waits for us; or the load precedes our store, hence the writer's epoch store precedes
-    // our epoch load, which reads that epoch (or a later one) and acquires with it the unlinking: we can
-    // no longer find what is freed. With weaker orders each side could miss the other.
+    // The race: we come back while the writer, who unlinked something a moment ago, scans the
+    // readers. Our store and the epoch load after it, the writer's epoch store and its scan after
+    // it are all sequentially consistent, so in their one order S either our store precedes the
+    // writer's load of it, and the writer waits for us; or the load precedes our store, hence the
+    // writer's epoch store precedes our epoch load, which reads that epoch (or a later one) and
+    // acquires with it the unlinking: we can no longer find what is freed. With weaker orders each
+    // side could miss the other.
     void online() noexcept {
         LINNET_DEBUG_ASSERT(announced_ == offline_mark, "online() twice");
         owner_.check();
-        // An old value is safe, it only holds back more; relaxed, for the load below acquires it again.
+        // An old value is safe, it only holds back more; relaxed, for the load below acquires it
+        // again.
         announced_ = epoch_->load(std::memory_order_relaxed);
         seen_.store(announced_, std::memory_order_seq_cst);
         static_cast<void>(epoch_->load(std::memory_order_seq_cst));
@@ -103,23 +107,26 @@ private:
     // Reader only.
     snapshot_epoch announced_ = offline_mark;  // what seen_ says
     thread_owner owner_;
-    // Shared: written by the reader, read by the writer, on the reader's line: the writer looks seldom.
+    // Shared: written by the reader, read by the writer, on the reader's line: the writer looks
+    // seldom.
     typename Atomics::template atomic<snapshot_epoch, site::epoch_reader> seen_{offline_mark};
 };
 
 // Frees what was unlinked from shared structures once no shard can still be looking at it.
 //
 // Quiescent-state reclamation: a reader pays nothing to read, for it says once a turn that it holds
-// no pointer (a shard has such a moment anyway, between turns). The writer unlinks an object, retires it
-// under the number of the next round, and frees it when every reader that is online has spoken since
-// that round began. Per-read schemes (hazard pointers, pins, counts) cost ten times a plain load.
+// no pointer (a shard has such a moment anyway, between turns). The writer unlinks an object,
+// retires it under the number of the next round, and frees it when every reader that is online has
+// spoken since that round began. Per-read schemes (hazard pointers, pins, counts) cost ten times a
+// plain load.
 //
-// Threads:  retire(), reclaim(), laggard() and snapshot::publish() from one thread, the writer (which may
-//           have a reader's place as well); reader(i) anywhere; the counts anywhere.
+// Threads:  retire(), reclaim(), laggard() and snapshot::publish() from one thread, the writer
+//           (which may have a reader's place as well); reader(i) anywhere; the counts anywhere.
 // Owns:     what was retired. Deleters run in the writer's thread, in the order of retiring.
-// Bounds:   garbage is what was retired since the slowest online reader's last word; a reader that stays
-//           online and silent makes it grow without limit, so the writer reports laggard() and may
-//           stop publishing at a garbage_count() of its choice. Idle shards are offline and hold back nothing.
+// Bounds:   garbage is what was retired since the slowest online reader's last word; a reader that
+//           stays online and silent makes it grow without limit, so the writer reports laggard()
+//           and may stop publishing at a garbage_count() of its choice. Idle shards are offline and
+//           hold back nothing.
 // Fails:    cannot. Destroying it while a reader is online is our bug, and aborts.
 template <class Atomics = std_atomics>
 class basic_snapshot_domain {
@@ -137,8 +144,8 @@ public:
     basic_snapshot_domain& operator=(const basic_snapshot_domain&) = delete;
     ~basic_snapshot_domain() {
         writer_.owner.release();  // the end may come from the main thread
-        LINNET_ASSERT(slowest_reader().epoch == nobody_online, "reader {} of a dying domain is online",
-                      slowest_reader().reader);
+        LINNET_ASSERT(slowest_reader().epoch == nobody_online,
+                      "reader {} of a dying domain is online", slowest_reader().reader);
         static_cast<void>(reclaim());
     }
 
@@ -162,20 +169,22 @@ public:
                [](void* p) noexcept { delete static_cast<T*>(p); });
     }
 
-    // Frees what every online reader has passed, and returns how many objects that were. Once a turn, or
-    // after a batch of changes: one scan of the readers, nothing at all when there is no garbage.
+    // Frees what every online reader has passed, and returns how many objects that were. Once a
+    // turn, or after a batch of changes: one scan of the readers, nothing at all when there is no
+    // garbage.
     std::size_t reclaim() noexcept {
         writer_.owner.check();
         if (writer_.garbage.empty()) {
             return 0;
         }
         begin_round_if_needed();
-        // Not beyond this round, even with nobody online: what a deleter retires meanwhile was unlinked after
-        // our scan, and a reader may have come online since.
+        // Not beyond this round, even with nobody online: what a deleter retires meanwhile was
+        // unlinked after our scan, and a reader may have come online since.
         return free_up_to(std::min(slowest_reader().epoch, writer_.epoch));
     }
 
-    // The reader that holds back the oldest garbage, if one does: after a second it is stuck, and reported.
+    // The reader that holds back the oldest garbage, if one does: after a second it is stuck, and
+    // reported.
     [[nodiscard]] std::optional<std::size_t> laggard() const noexcept {
         writer_.owner.check();
         if (writer_.garbage.empty()) {
@@ -210,15 +219,15 @@ private:
         std::size_t reader;
     };
 
-    // Everything retired since the last round began carries the next epoch; beginning that round promises
-    // that it is unlinked. One store for a whole batch of retirements.
+    // Everything retired since the last round began carries the next epoch; beginning that round
+    // promises that it is unlinked. One store for a whole batch of retirements.
     void begin_round_if_needed() noexcept {
         if (writer_.garbage.back().epoch == writer_.epoch) {
             return;
         }
         ++writer_.epoch;
-        // Release carries the unlinking to readers that see the epoch; sequentially consistent with the
-        // scan that follows, for the sake of readers that come online meanwhile.
+        // Release carries the unlinking to readers that see the epoch; sequentially consistent with
+        // the scan that follows, for the sake of readers that come online meanwhile.
         epoch_.value.store(writer_.epoch, std::memory_order_seq_cst);
     }
 
@@ -258,8 +267,8 @@ private:
         thread_owner owner;
     } writer_;
 
-    // Written by the writer, read by anyone. Not of the policy's atomics: they order nothing, and each
-    // would multiply the interleavings that the model checker has to try.
+    // Written by the writer, read by anyone. Not of the policy's atomics: they order nothing, and
+    // each would multiply the interleavings that the model checker has to try.
     counter retired_;
     counter freed_;
 
@@ -269,13 +278,16 @@ private:
     } epoch_;
 };
 
-// One immutable object that shards read and one thread replaces: a vhost's routing table, the users, a
-// TLS context. The object is built whole, published with one store, and freed when no one can be reading it.
+// One immutable object that shards read and one thread replaces: a vhost's routing table, the
+// users, a TLS context. The object is built whole, published with one store, and freed when no one
+// can be reading it.
 //
-// Threads:  read() from any thread with a reader's place; publish() and current() only from the writer.
+// Threads:  read() from any thread with a reader's place; publish() and current() only from the
+//           writer.
 // Owns:     the current object; replaced ones belong to the domain.
 // Bounds:   as the domain says.
-// Fails:    cannot. Destroy it when no reader can reach it any more (retire the object it is part of).
+// Fails:    cannot. Destroy it when no reader can reach it any more (retire the object it is part
+//           of).
 template <class T, class Atomics = std_atomics>
 class snapshot {
 public:
@@ -291,8 +303,8 @@ public:
         delete current_.load(std::memory_order_relaxed);
     }
 
-    // Good until the reader's next quiescent() or offline(). Read it once a turn and pass it down, so that
-    // a whole batch sees one version. Null only if null was published.
+    // Good until the reader's next quiescent() or offline(). Read it once a turn and pass it down,
+    // so that a whole batch sees one version. Null only if null was published.
     [[nodiscard]] const T* read([[maybe_unused]] const reader_type& reader) const noexcept {
         reader.check_online();
         // Acquire pairs with publish(): the object is seen complete.
@@ -300,7 +312,9 @@ public:
     }
 
     // What readers see from now on, for building the next version from it.
-    [[nodiscard]] const T* current() const noexcept { return current_.load(std::memory_order_relaxed); }
+    [[nodiscard]] const T* current() const noexcept {
+        return current_.load(std::memory_order_relaxed);
+    }
 
     // The old version is retired; call the domain's reclaim() after a batch of publications.
     void publish(std::unique_ptr<const T> next) {

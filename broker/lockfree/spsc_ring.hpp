@@ -17,15 +17,16 @@ enum class push_result : std::uint8_t { pushed, full };
 
 // A bounded queue that carries commands from one shard to another.
 //
-// The producer fills slots privately and tells the consumer once a turn, with one store of the tail;
-// the consumer takes what is there with one load and gives the slots back with one store of the head.
-// So a batch costs two cache lines handed over, not two for every item. Each side keeps the last index
-// it saw of the other and looks again only when that one is used up.
+// The producer fills slots privately and tells the consumer once a turn, with one store of the
+// tail; the consumer takes what is there with one load and gives the slots back with one store of
+// the head. So a batch costs two cache lines handed over, not two for every item. Each side keeps
+// the last index it saw of the other and looks again only when that one is used up.
 //
-// Indices only grow and are masked on access: full and empty need no spare slot, and 64 bits do not wrap.
+// Indices only grow and are masked on access: full and empty need no spare slot, and 64 bits do not
+// wrap.
 //
-// Threads:  try_push(), try_claim(), has_room(), free_slots(), publish(), unpublished() only from the
-//           producer; drain(), empty() only from the consumer; size_approx() anywhere.
+// Threads:  try_push(), try_claim(), has_room(), free_slots(), publish(), unpublished() only from
+//           the producer; drain(), empty() only from the consumer; size_approx() anywhere.
 // Owns:     the slots, allocated once.
 // Bounds:   capacity fixed at construction; pushing returns full, it never blocks or allocates.
 // Fails:    cannot. A second producer or consumer aborts in debug builds (thread_owner).
@@ -39,7 +40,8 @@ public:
     // `capacity` must be a power of two.
     explicit spsc_ring(std::size_t capacity)
         : capacity_(capacity), slots_(std::make_unique_for_overwrite<slot[]>(capacity)) {
-        LINNET_ASSERT(std::has_single_bit(capacity), "ring capacity {} is not a power of two", capacity);
+        LINNET_ASSERT(std::has_single_bit(capacity), "ring capacity {} is not a power of two",
+                      capacity);
     }
     spsc_ring(const spsc_ring&) = delete;
     spsc_ring& operator=(const spsc_ring&) = delete;
@@ -59,7 +61,8 @@ public:
         return push_result::pushed;
     }
 
-    // The next slot to be filled in place, or null when full. It counts as pushed: fill it before publish().
+    // The next slot to be filled in place, or null when full. It counts as pushed: fill it before
+    // publish().
     [[nodiscard]] T* try_claim() noexcept {
         if (!has_room(1)) [[unlikely]] {
             return nullptr;
@@ -67,7 +70,8 @@ public:
         return &slots_[index(producer_.tail++)].value.write();
     }
 
-    // Whether `count` more slots are free. Touches the consumer's line only when the last look says no.
+    // Whether `count` more slots are free. Touches the consumer's line only when the last look says
+    // no.
     [[nodiscard]] bool has_room(std::size_t count) noexcept {
         producer_.owner.check();
         if (capacity_ - used_when_last_seen() >= count) [[likely]] {
@@ -84,16 +88,17 @@ public:
         return capacity_ - used_when_last_seen();
     }
 
-    // Shows the consumer everything pushed so far; true if that was anything, and then the consumer's
-    // doorbell must be asked (doorbell.hpp). Meant to be called once a turn.
+    // Shows the consumer everything pushed so far; true if that was anything, and then the
+    // consumer's doorbell must be asked (doorbell.hpp). Meant to be called once a turn.
     [[nodiscard]] bool publish() noexcept {
         producer_.owner.check();
         if (producer_.tail == producer_.published) {
             return false;
         }
         producer_.published = producer_.tail;
-        // Release, so that the slots are visible to whoever reads this tail. Sequentially consistent on
-        // top of that, because the load of the sleeping flag that follows must not pass it: see doorbell.
+        // Release, so that the slots are visible to whoever reads this tail. Sequentially
+        // consistent on top of that, because the load of the sleeping flag that follows must not
+        // pass it: see doorbell.
         shared_tail_.index.store(producer_.tail, std::memory_order_seq_cst);
         return true;
     }
@@ -127,8 +132,8 @@ public:
         return count;
     }
 
-    // Sequentially consistent: this is the second look of a shard that has announced its sleep. On x86-64
-    // the load costs the same as any other.
+    // Sequentially consistent: this is the second look of a shard that has announced its sleep. On
+    // x86-64 the load costs the same as any other.
     [[nodiscard]] bool empty() const noexcept {
         consumer_.owner.check();
         return shared_tail_.index.load(std::memory_order_seq_cst) == consumer_.head;
@@ -136,15 +141,16 @@ public:
 
     // ---- anyone ----
 
-    // How full the ring was a moment ago, for metrics. Acquire on the head keeps the tail from being
-    // older than it, so the difference is never negative.
+    // How full the ring was a moment ago, for metrics. Acquire on the head keeps the tail from
+    // being older than it, so the difference is never negative.
     [[nodiscard]] std::size_t size_approx() const noexcept {
         const std::uint64_t head = shared_head_.index.load(std::memory_order_acquire);
         const std::uint64_t tail = shared_tail_.index.load(std::memory_order_acquire);
         return std::min(capacity_, static_cast<std::size_t>(tail - head));
     }
 
-    // Lets another thread become the producer (or consumer); the hand-over must synchronize by itself.
+    // Lets another thread become the producer (or consumer); the hand-over must synchronize by
+    // itself.
     void release_producer() const noexcept { producer_.owner.release(); }
     void release_consumer() const noexcept { consumer_.owner.release(); }
 
@@ -185,8 +191,9 @@ private:
         thread_owner owner;
     } consumer_;
 
-    // Shared, a line each: the tail is written by the producer and read by the consumer, the head the
-    // other way round. They stand apart from the private groups so that a polling peer disturbs nobody.
+    // Shared, a line each: the tail is written by the producer and read by the consumer, the head
+    // the other way round. They stand apart from the private groups so that a polling peer disturbs
+    // nobody.
     struct alignas(cacheline_bytes) {
         typename Atomics::template atomic<std::uint64_t, site::ring_tail> index{0};
     } shared_tail_;
