@@ -151,6 +151,31 @@ TEST(AmqpMethods, PackAdjacentBitsLowestFirst) {
     EXPECT_TRUE(!decoded->passive && decoded->durable && !decoded->exclusive && decoded->auto_delete && !decoded->no_wait);
 }
 
+// No method of the specification has bits in two places, or more than eight in one.
+struct bits_everywhere {
+    static constexpr method_id id = 0;
+    static constexpr std::string_view name = "test.bits";
+
+    bool a = false, b = false;
+    std::uint8_t octet = 0;
+    bool c = false, d = false, e = false, f = false, g = false, h = false, i = false, j = false, k = false;
+
+    static constexpr auto fields =
+        std::tuple{&bits_everywhere::a, &bits_everywhere::b, &bits_everywhere::octet, &bits_everywhere::c,
+                   &bits_everywhere::d, &bits_everywhere::e, &bits_everywhere::f, &bits_everywhere::g,
+                   &bits_everywhere::h, &bits_everywhere::i, &bits_everywhere::j, &bits_everywhere::k};
+};
+
+TEST(AmqpMethods, BeginANewOctetOfBitsAfterAnotherFieldAndAfterEight) {
+    const bits_everywhere m{.b = true, .octet = 0x7F, .d = true, .k = true};
+    const auto bytes = test::encoded(m);
+    EXPECT_EQ(to_hex(bytes), "02" "7f" "02" "01");
+    const auto back = decode<bits_everywhere>(bytes);
+    ASSERT_TRUE(back);
+    EXPECT_TRUE(test::same(*back, m));
+    EXPECT_EQ(decode<bits_everywhere>(from_hex("027f02")).reason(), fault::method_truncated);
+}
+
 TEST(AmqpMethods, KeepBytesThatAreNotText) {
     const auto bytes = from_hex("0000 02 00ff 03 c32800 00");
     const auto decoded = decode<basic_publish>(bytes);
