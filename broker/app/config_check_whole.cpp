@@ -1,5 +1,6 @@
 #include "broker/app/config_check.hpp"
 
+#include "broker/app/certificate_check.hpp"
 #include "broker/app/config_values.hpp"
 #include "broker/app/edit_distance.hpp"
 #include "broker/app/password.hpp"
@@ -107,15 +108,18 @@ private:
         if (tls.verify != tls_verify::none && tls.ca_file.empty()) {
             report(path + ".verify", "needs \"ca_file\": the authorities to check clients against");
         }
-        check_readable(tls.cert_file, path + ".cert_file");
-        check_readable(tls.key_file, path + ".key_file");
-        check_readable(tls.ca_file, path + ".ca_file");
+        const auto problems = check_certificate_files(tls.cert_file, tls.key_file, tls.key_password, tls.ca_file);
+        check_file(tls.cert_file, problems.cert, path + ".cert_file");
+        check_file(tls.key_file, problems.key, path + ".key_file");
+        check_file(tls.ca_file, problems.ca, path + ".ca_file");
     }
 
-    void check_readable(const std::string& file, const std::string& path) {
+    void check_file(const std::string& file, const std::string& problem, const std::string& path) {
         auto why = std::string{};
         if (!file.empty() && !read_file(file, why)) {
             report(path, fmt::format("\"{}\" cannot be read: {}", file, why));
+        } else if (!problem.empty()) {
+            report(path, fmt::format("\"{}\" {}", file, problem));
         }
     }
 

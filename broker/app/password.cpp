@@ -124,14 +124,38 @@ bool is_bounded_argon2id(std::string_view text) {
            salt_and_hash != std::string_view::npos && salt_and_hash + 1 < text.size();
 }
 
-bool is_crypt(const std::string& text) {
-    static constexpr std::string_view prefixes[] = {"$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"};
-    for (auto prefix : prefixes) {
-        if (text.starts_with(prefix)) {
-            return crypt_checksalt(text.c_str()) == CRYPT_SALT_OK;
-        }
+// "$2b$10$" and 53 letters of salt and hash; each step of the cost doubles the work: 16 is some 4 s.
+bool is_bounded_bcrypt(std::string_view text) {
+    constexpr std::size_t size = 60;
+    const auto cost = text.size() == size ? text.substr(4, 2) : std::string_view{};
+    return text.size() == size && text[6] == '$' && cost >= "04" && cost <= "16" && cost[1] >= '0' && cost[1] <= '9';
+}
+
+// "$6$rounds=5000$salt$hash"; without the word it is 5000 rounds.
+bool is_bounded_sha_crypt(std::string_view text) {
+    constexpr std::uint32_t rounds_max = 1'000'000;
+    text.remove_prefix(3);
+    if (!text.starts_with("rounds=")) {
+        return true;
     }
-    return false;
+    const auto rounds = take_parameter(text, "rounds=");
+    return rounds && *rounds <= rounds_max && text.starts_with('$');
+}
+
+bool is_crypt(const std::string& text) {
+    // crypt_checksalt() calls some good forms legacy ($5$); which ones we take is said below.
+    if (text.find('\0') != std::string::npos || text.size() > 256 ||
+        crypt_checksalt(text.c_str()) == CRYPT_SALT_INVALID) {
+        return false;
+    }
+    const auto begins = [&](std::string_view prefix) { return text.starts_with(prefix); };
+    if (begins("$2a$") || begins("$2b$") || begins("$2y$")) {
+        return is_bounded_bcrypt(text);
+    }
+    if (begins("$5$") || begins("$6$")) {
+        return is_bounded_sha_crypt(text);
+    }
+    return begins("$y$");
 }
 
 }  // namespace
