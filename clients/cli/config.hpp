@@ -1,0 +1,14 @@
+#pragma once
+
+#include "clients/cli/exit_code.hpp"
+
+#include <string>
+#include <vector>
+
+namespace linnet::cli {
+
+// `linnet config ...` is answered by the daemon, which alone knows its keys: replaces this process by
+// `linnetd` (beside this program, else on $PATH) with these arguments. Returns only if that is not possible.
+[[nodiscard]] exit_code ask_daemon(const std::vector<std::string>& arguments);
+
+}  // namespace linnet::cli
