@@ -15,7 +15,6 @@ namespace linnet::load {
 namespace {
 
 constexpr std::size_t ack_frame_bytes = 21;
-constexpr std::int64_t in_flight_poll_ns = 10'000;
 
 // Tags are ours: small decimal numbers.
 unsigned tag_number(const std::uint8_t* digits, std::size_t size) noexcept {
@@ -289,11 +288,7 @@ std::int64_t amqp_link::publish() {
         publish_from(p, at_.metering.clock.now_ns());
         due = std::min(due, p.pace.next_due_ns());
     }
-    if (options_.in_flight != 0 && in_flight_room() == 0) {
-        // Consumers are elsewhere and cannot wake this link: look again soon.
-        return std::max(due, at_.metering.clock.now_ns() + in_flight_poll_ns);
-    }
-    return due;
+    return options_.in_flight != 0 && in_flight_room() == 0 ? when_delivered : due;
 }
 
 void amqp_link::publish_from(producer& p, std::int64_t now_ns) {
@@ -356,14 +351,11 @@ void amqp_link::fail(std::string why) {
 }
 
 bool amqp_link::finished() const noexcept {
-    const bool sent = std::all_of(producers_.begin(), producers_.end(), [](const producer& p) {
-        return p.pace.finished();
-    });
     const std::uint64_t wanted = options_.consumer_messages;
-    const bool received = std::all_of(received_.begin(), received_.end(), [&](std::uint64_t n) {
-        return wanted != 0 && n >= wanted;
-    });
-    return sent && received;
+    const bool received = std::all_of(received_.begin(), received_.end(), [&](std::uint64_t n) { return n >= wanted; });
+    if (options_.producer_messages == 0) return received;
+    return received && std::all_of(producers_.begin(), producers_.end(),
+                                   [](const producer& p) { return p.pace.finished(); });
 }
 
 sequence_faults amqp_link::faults() const noexcept {

@@ -2,7 +2,11 @@
 
 #include "bench/load/amqp_driver.hpp"
 #include "bench/load/condition.hpp"
+#include "bench/load/connection_scenarios.hpp"
+#include "bench/load/format.hpp"
+#include "bench/load/loopback_peer.hpp"
 #include "bench/load/option_table.hpp"
+#include "bench/load/report_files.hpp"
 #include "bench/load/report_text.hpp"
 #include "bench/load/run.hpp"
 
@@ -12,6 +16,8 @@
 
 namespace linnet::load {
 namespace {
+
+constexpr std::uint64_t peak_in_flight = 20'000;
 
 int say(exit_code code, const std::string& why) {
     fmt::print(stderr, "linnet bench: {}\n", why);
@@ -40,6 +46,8 @@ outcome<report> run_at_share_of_peak(options o, const amqp_uri& uri) {
     const double share = o.rate.value / 100;
     options closed = o;
     closed.rate = {};
+    // A peak that only fills queues is none.
+    if (closed.in_flight == 0 && closed.consumers != 0) closed.in_flight = peak_in_flight;
     closed.seconds = o.peak_seconds;
     fmt::print("measuring the peak for {:.0f} s\n", closed.seconds);
     auto peak = run_at(closed, uri);
@@ -62,18 +70,87 @@ int judge(const std::vector<condition>& bars, const report& r) {
     return code;
 }
 
-int bench_messages(const options& o, const amqp_uri& uri) {
+outcome<void> write_files(const options& o, const report& r) {
+    const auto write = [](const std::string& path, const auto& make) {
+        return path.empty() ? outcome<void>{} : write_report(path, make());
+    };
+    return write(o.json, [&] { return json_report(o, r); })
+        .and_then([&] { return write(o.csv, [&] { return csv_report(r); }); })
+        .and_then([&] { return write(o.svg, [&] { return svg_report(o, r); }); })
+        .and_then([&] { return write(o.hgrm, [&] { return hgrm_report(r.times.latency); }); });
+}
+
+outcome<std::vector<condition>> bars_of(const options& o) {
     std::vector<condition> bars;
     for (const std::string& text : o.fail_if) {
         auto more = parse_conditions(text);
-        if (!more) return say(exit_code::usage, more.error());
+        if (!more) return more;
         bars.insert(bars.end(), more->begin(), more->end());
     }
+    return bars;
+}
+
+int bench_messages(const options& o, const amqp_uri& uri) {
+    const auto bars = bars_of(o);
+    if (!bars) return say(exit_code::usage, bars.error());
     const bool share = o.rate.is == rate_option::unit::percent_of_peak;
     const auto result = share ? run_at_share_of_peak(o, uri) : run_at(o, uri);
     if (!result) return say(exit_code::unreachable, result.error());
     fmt::print("{}", summary(o, *result));
-    return judge(bars, *result);
+    if (auto done = write_files(o, *result); !done) return say(exit_code::failed, done.error());
+    return judge(*bars, *result);
+}
+
+int bench_connections(const options& o, const amqp_uri& uri) {
+    const auto result = o.what == scenario::conn ? hold_connections(o, uri) : churn(o, uri);
+    if (!result) return say(exit_code::unreachable, result.error());
+    fmt::print("{}", summary(o, *result));
+    if (o.json.empty()) return static_cast<int>(exit_code::done);
+    const auto done = write_report(o.json, json_report(o, *result));
+    return done ? static_cast<int>(exit_code::done) : say(exit_code::failed, done.error());
+}
+
+// What the generator costs by itself: against peers in this process that do nothing with a message.
+int bench_self(options o) {
+    struct part {
+        const char* name;
+        loopback_peer::role peer;
+        unsigned producers;
+        unsigned consumers;
+    };
+    o.quiet = true;
+    for (const part& each : {part{"publish", loopback_peer::role::sink, 1, 0},
+                             part{"consume", loopback_peer::role::source, 0, 1},
+                             part{"both", loopback_peer::role::broker, 1, 1}}) {
+        const loopback_peer peer{each.peer};
+        o.name = each.name;
+        o.producers = each.producers;
+        o.consumers = each.consumers;
+        // Nothing more is coming in that could be waited for: a source never ends.
+        o.drain_seconds = each.peer == loopback_peer::role::source ? 0 : 1;
+        amqp_uri uri;
+        uri.port = fmt::format("{}", peer.port());
+        const auto result = run_at(o, uri);
+        if (!result) return say(exit_code::failed, result.error());
+        fmt::print("{:<8} {:6.1f} ns of generator CPU a message, {} sent/s, {} received/s\n", each.name,
+                   result->generator_ns_per_message(), grouped(result->sent_per_s()),
+                   grouped(result->received_per_s()));
+    }
+    return static_cast<int>(exit_code::done);
+}
+
+int bench(const options& o, const amqp_uri& uri) {
+    switch (o.what) {
+        case scenario::amqp:
+        case scenario::fanout:
+        case scenario::queues:
+        case scenario::topic:
+        case scenario::latency: return bench_messages(o, uri);
+        case scenario::conn:
+        case scenario::churn: return bench_connections(o, uri);
+        case scenario::self: return bench_self(o);
+    }
+    return static_cast<int>(exit_code::usage);
 }
 
 }  // namespace
@@ -89,7 +166,7 @@ int bench_main(std::span<const std::string> arguments) {
     const auto uri = parse_amqp_uri(o->uri);
     if (!uri) return say(exit_code::usage, uri.error());
     raise_descriptor_limit();
-    return bench_messages(*o, *uri);
+    return bench(*o, *uri);
 }
 
 }  // namespace linnet::load

@@ -1,5 +1,6 @@
 #include "bench/load/condition.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -29,9 +30,10 @@ outcome<double> time_metric(const histogram& h, std::string_view name) {
     if (name == "min") return static_cast<double>(h.min());
     if (name == "avg") return h.mean();
     if (name == "max") return static_cast<double>(h.max());
+    if (!name.starts_with('p')) return failure("unknown metric '{}'", name);
     double percent = 0;
     const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), percent);
-    if (!name.starts_with('p') || error != std::errc{} || end != name.data() + name.size() || percent > 100) {
+    if (error != std::errc{} || end != name.data() + name.size() || percent > 100) {
         return failure("unknown metric '{}'", name);
     }
     return static_cast<double>(h.percentile(percent));

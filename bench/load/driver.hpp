@@ -23,6 +23,8 @@
 namespace linnet::load {
 
 inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+// When any consumer of the run has received something: for producers that --in-flight holds back.
+inline constexpr std::int64_t when_delivered = never - 1;
 
 // What the main thread tells all workers, and what workers tell one another.
 struct run_state {
@@ -49,11 +51,11 @@ public:
     // Epoll's event bits, edge-triggered.
     virtual void on_events(std::uint32_t events) noexcept = 0;
     // Reads, consumes, publishes and writes at most one batch. Answers when to be called next if the socket
-    // says nothing before: 0 for at once, or `never`.
+    // says nothing before: 0 for at once, `when_delivered` or `never`.
     virtual std::int64_t turn() = 0;
     // Empty while all is well.
     [[nodiscard]] virtual const std::string& error() const noexcept = 0;
-    // All producers have sent their -C messages (and had them confirmed), all consumers got their -D.
+    // Whichever of -C and -D is set: all producers have sent (and had confirmed) theirs, all consumers got theirs.
     [[nodiscard]] virtual bool finished() const noexcept = 0;
     [[nodiscard]] virtual sequence_faults faults() const noexcept = 0;
     // Says goodbye; the link is not used after that.

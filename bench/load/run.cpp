@@ -14,6 +14,7 @@ using steady = std::chrono::steady_clock;
 
 constexpr auto poll = std::chrono::milliseconds{5};
 constexpr auto drained_after = std::chrono::milliseconds{500};
+constexpr auto surplus_wait = std::chrono::milliseconds{30};
 
 double seconds_between(steady::time_point from, steady::time_point to) {
     return std::chrono::duration<double>(to - from).count();
@@ -84,9 +85,12 @@ private:
         return m;
     }
 
+    bool failed() const {
+        return std::any_of(workers_.begin(), workers_.end(), [](const worker& w) { return w.failed(); });
+    }
+
     bool over() const {
-        return std::any_of(workers_.begin(), workers_.end(), [](const worker& w) { return w.failed(); }) ||
-               std::all_of(workers_.begin(), workers_.end(), [](const worker& w) { return w.finished(); });
+        return failed() || std::all_of(workers_.begin(), workers_.end(), [](const worker& w) { return w.finished(); });
     }
 
     // False if the run ended before.
@@ -109,7 +113,7 @@ private:
     }
 
     void measure(const on_interval& tell) {
-        double warmup_end = options_.warmup_seconds;
+        const double warmup_end = options_.warmup_seconds;
         const double end = options_.warmup_seconds + options_.seconds;
         double next = 0;
         bool going = true;
@@ -169,14 +173,15 @@ private:
         const auto deadline = steady::now() + std::chrono::duration<double>(options_.drain_seconds);
         auto quiet_since = steady::now();
         counts before = totals();
-        while (steady::now() < deadline && steady::now() - quiet_since < drained_after && !over()) {
+        while (steady::now() < deadline && steady::now() - quiet_since < drained_after && !failed()) {
             std::this_thread::sleep_for(poll);
             const counts now = totals();
             if (now.received != before.received || now.confirmed != before.confirmed) quiet_since = steady::now();
             before = now;
             const bool confirmed = options_.confirm_window == 0 || now.confirmed + now.nacked >= now.sent;
             const bool received = options_.consumers == 0 || now.received >= now.sent * plan_.copies;
-            if (confirmed && received) break;
+            // A little longer: what comes beyond the expected number is a finding, too.
+            if (confirmed && received && steady::now() - quiet_since > surplus_wait) break;
         }
     }
 

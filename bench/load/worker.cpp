@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t read_buffer_bytes = 512 * 1024;
 // How long the main thread may have to wait for an answer from a sleeping worker.
 constexpr std::int64_t sleep_max_ns = 5'000'000;
+// Deliveries to another worker wake nobody here; a producer that waits for them looks by itself.
+constexpr std::int64_t delivered_check_ns = 100'000;
 constexpr std::int64_t finished_check_ns = 1'000'000;
 
 }  // namespace
@@ -74,6 +76,7 @@ void worker::run(std::int64_t start_ns) {
         const std::int64_t woken = clock.now_ns();
         const bool busy = turn_links(woken);
         meter_.publish_totals();
+        if (options_.in_flight != 0) wake_held_back();
         look_whether_finished(woken);
         if (sample_wanted_.load(std::memory_order_acquire)) serve_sample();
         if (!busy && options_.busy_poll) {
@@ -88,7 +91,9 @@ void worker::run(std::int64_t start_ns) {
 
 void worker::wait(std::int64_t now_ns) {
     std::int64_t next = now_ns + sleep_max_ns;
-    for (std::int64_t wake : wake_ns_) next = std::min(next, wake);
+    for (std::int64_t wake : wake_ns_) {
+        next = std::min(next, wake == when_delivered && options_.threads > 1 ? now_ns + delivered_check_ns : wake);
+    }
     const std::int64_t sleep = options_.busy_poll ? 0 : std::max<std::int64_t>(next - now_ns, 0);
     const timespec timeout{sleep / 1'000'000'000, sleep % 1'000'000'000};
     std::array<epoll_event, 256> events;
@@ -113,6 +118,13 @@ bool worker::turn_links(std::int64_t now_ns) {
         }
     }
     return any;
+}
+
+void worker::wake_held_back() {
+    const std::uint64_t delivered = state_.delivered.load(std::memory_order_relaxed);
+    if (delivered == delivered_before_) return;
+    delivered_before_ = delivered;
+    std::replace(wake_ns_.begin(), wake_ns_.end(), when_delivered, std::int64_t{0});
 }
 
 void worker::look_whether_finished(std::int64_t now_ns) {

@@ -48,6 +48,7 @@ private:
     void register_links();
     void wait(std::int64_t now_ns);
     bool turn_links(std::int64_t now_ns);
+    void wake_held_back();
     void serve_sample();
     void look_whether_finished(std::int64_t now_ns);
     void pin_thread() noexcept;
@@ -64,6 +65,7 @@ private:
     std::vector<std::int64_t> wake_ns_;  // by link
     int epoll_ = -1;
     std::int64_t next_finished_check_ns_ = 0;
+    std::uint64_t delivered_before_ = 0;
     std::string error_;
 
     // Shared.
