@@ -78,7 +78,7 @@ void connection::on_timer(mono_ns /*now*/) { end(); }
 // ---- Reading -----------------------------------------------------------------------------------
 
 void connection::wait_readable() {
-    if (reading_ || phase_ == phase::ended) {
+    if (reading_ || (paused_ && phase_ == phase::open) || phase_ == phase::ended) {
         return;
     }
     reading_ = true;
@@ -119,7 +119,7 @@ void connection::on_readable() {
             if (transport_.encrypted() && got.bytes == buffer.size()) {
                 be_hungry();  // OpenSSL may hold what the kernel no longer shows
             } else {
-                wait_readable();
+                reactor_.read_again_later(*this);
             }
             return;
         case io_status::wants_read: wait_readable(); return;

@@ -57,6 +57,7 @@ public:
     void flush();
     // Ends at once, without a word. Not to be called from within the session.
     void cut() { end(); }
+    void wait_readable();
     // Takes what is held back and goes on reading.
     void eat();
     [[nodiscard]] session::session* session() noexcept { return session_.get(); }
@@ -72,7 +73,6 @@ private:
     void on_timer(mono_ns now) override;
     void continue_handshake();
     void open_session();
-    void wait_readable();
     void wait_writable();
     void on_readable();
     void discard_input();

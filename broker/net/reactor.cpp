@@ -99,6 +99,7 @@ bool reactor::run_turn() {
     feed_hungry();
     busy |= shard_.end_turn();
     flush_dirty();
+    wake_resting();
     parts_.set_output_bytes(shard_.id(), blocks_.lent_bytes());
     in_turn_ = false;
     return busy || !hungry_.empty() || !dirty_.empty();
@@ -145,6 +146,13 @@ void reactor::flush_dirty() {
         c->flush();
     }
     flushing_.clear();
+}
+
+void reactor::wake_resting() {
+    for (connection* c : resting_) {
+        c->wait_readable();
+    }
+    resting_.clear();
     // Connections that ended during this turn live until here, for they may have stood in a list.
     if (!ended_.empty()) {
         std::erase_if(dirty_, [](const connection* c) { return c->ended(); });

@@ -53,6 +53,9 @@ public:
     void remove(connection& c) noexcept;
     void for_each_connection(const std::function<void(connection&)>& f);
     void mark_dirty(connection& c) { dirty_.push_back(&c); }
+    // Has read its share of this turn: waits for more from the turn's end on, so that a turn ends however
+    // much a peer sends.
+    void read_again_later(connection& c) { resting_.push_back(&c); }
     // Has whole input waiting, or may read its socket again: looked at in the next turn.
     void mark_hungry(std::shared_ptr<connection> c) { hungry_.push_back(std::move(c)); }
     [[nodiscard]] bool congested() const noexcept { return shard_.congested(); }
@@ -75,6 +78,7 @@ private:
     [[nodiscard]] bool run_tasks();
     void feed_hungry();
     void flush_dirty();
+    void wake_resting();
     void listen_for_wakes();
 
     core::broker& parts_;
@@ -88,6 +92,7 @@ private:
     std::unordered_set<std::shared_ptr<connection>> connections_;
     std::vector<connection*> dirty_;
     std::vector<connection*> flushing_;
+    std::vector<connection*> resting_;
     std::vector<std::shared_ptr<connection>> hungry_;
     std::vector<std::shared_ptr<connection>> ended_;
     bool in_turn_ = false;
