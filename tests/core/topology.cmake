@@ -1,0 +1,5 @@
+# Tests of the routing table; core's CMakeLists.txt includes this file.
+linnet_test(core_topology_test
+    SOURCES access_rules_test.cpp address_test.cpp persistent_map_test.cpp policy_test.cpp topic_tree_test.cpp
+            topology_declare_test.cpp topology_route_test.cpp topology_versions_test.cpp
+    DEPS linnet::core)
