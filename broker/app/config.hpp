@@ -107,7 +107,7 @@ struct compat_config {
 enum class auth_mechanism : std::uint8_t { plain, amqplain, external };
 
 struct auth_config {
-    std::vector<auth_mechanism> mechanisms;  // in the order in which they are offered
+    std::vector<auth_mechanism> mechanisms;  // those offered, each once
 
     bool operator==(const auth_config&) const = default;
 };

@@ -208,7 +208,7 @@ constexpr auto log_keys = std::array{
 
 constexpr auto auth_keys = std::array{
     key{.name = "mechanisms", .type = choice_list, .fallback = "[\"PLAIN\", \"AMQPLAIN\"]",
-        .description = "Offered in this order. EXTERNAL (client certificates) is offered over TLS only.",
+        .description = "What clients are offered. EXTERNAL (client certificates) only over TLS, to those that show one.",
         .at = member<&auth_config::mechanisms>, .min = 1, .choices = mechanism_names},
 };
 
