@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 // Everything that one shard ever says to another. Reading this file is reading the concurrency design:
@@ -30,6 +31,7 @@ enum class command_kind : std::uint8_t {
     // -- cold
     give_back,         // a batch requeued, rejected or bounced
     deliver_direct,    // a message for a session, with no queue between (direct reply-to)
+    find_direct,       // whether a session would take such a message; answered by a reply
     queue_request,     // consume, cancel, get, purge on a queue of the receiver
     control_request,   // declare, delete, bind ...: to the control shard
     reply,             // the answer to either, to the session's shard
@@ -54,6 +56,14 @@ struct routed_request {
     queue_handle target;               // for queue requests
     std::uint32_t proxy_slot = 0;      // for consume from afar
     std::uint32_t proxy_generation = 0;
+};
+
+// Does this session take direct messages for this key?
+struct direct_question {
+    session_handle from;
+    std::uint64_t cookie = 0;
+    session_handle to;
+    std::string key;
 };
 
 enum class owner_task_kind : std::uint8_t { create, inspect, destroy, apply, replay };

@@ -142,7 +142,8 @@ outcome<exchange_type> check_exchange_type(std::string_view name) {
     if (const auto type = exchange_type_from(name)) {
         return *type;
     }
-    return fail(make_error(error_kind::command_invalid, "unknown exchange type '{}'", name));
+    return fail(make_error(error_kind::command_invalid, "{} exchange type '{}'", name.empty() ? "invalid" : "unknown",
+                           name));
 }
 
 outcome<node_ref<exchange_record>> check_exchange(const declare_exchange& what, exchange_type type,

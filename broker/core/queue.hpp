@@ -60,6 +60,10 @@ enum class enqueue_result : std::uint8_t { accepted, refused };
 //          number. Delivering costs O(1), with many consumers O(consumers that cannot take now).
 class queue final : private timer {
 public:
+    // How many deliveries may be under way to a consumer on another shard. A turn of a busy shard takes
+    // milliseconds; this many keep a consumer at some millions a second meanwhile.
+    static constexpr std::uint32_t remote_window = 8192;
+
     queue(queue_context& context, queue_handle self, const queue_spec& spec);
     ~queue() override;
 
@@ -121,7 +125,6 @@ private:
         std::uint32_t under_way = 0;       // sent to the far shard and not yet passed on
         bool attached = true;
     };
-    static constexpr std::uint32_t remote_window = 1024;
     static constexpr std::uint32_t pump_batch_max = 4096;
 
     void on_timer(mono_ns now) override;

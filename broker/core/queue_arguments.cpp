@@ -276,17 +276,19 @@ template <class To>
     return n ? std::optional(static_cast<To>(*n)) : std::nullopt;
 }
 
-template <std::size_t... I>
-[[nodiscard]] constexpr auto keys_where(types mask, std::index_sequence<I...>) {
-    struct {
-        std::array<std::string_view, sizeof...(I)> keys{};
-        std::size_t count = 0;
-    } found;
-    ((known_arguments[I].where & mask ? void(found.keys[found.count++] = known_arguments[I].key) : void()), ...);
-    return found;
-}
-template <types Mask>
-constexpr auto keys_of = keys_where(Mask, std::make_index_sequence<known_arguments.size()>{});
+// In RabbitMQ's order of comparing, which is not its order of checking.
+constexpr std::array<std::string_view, 14> classic_keys{
+    "x-expires",           "x-message-ttl",  "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
+    "x-max-length-bytes",  "x-max-priority", "x-overflow",             "x-queue-mode",              "x-queue-version",
+    "x-single-active-consumer", "x-queue-type", "x-queue-master-locator", "x-consumer-timeout"};
+constexpr std::array<std::string_view, 16> quorum_keys{
+    "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy",      "x-expires",
+    "x-max-length",           "x-max-length-bytes",        "x-max-in-memory-length",      "x-max-in-memory-bytes",
+    "x-overflow",             "x-single-active-consumer",  "x-queue-type",                "x-quorum-initial-group-size",
+    "x-delivery-limit",       "x-message-ttl",             "x-queue-leader-locator",      "x-consumer-timeout"};
+constexpr std::array<std::string_view, 6> stream_keys{
+    "x-max-length-bytes",     "x-queue-type", "x-max-age", "x-stream-max-segment-size-bytes",
+    "x-initial-cluster-size", "x-queue-leader-locator"};
 
 }  // namespace
 
@@ -301,9 +303,9 @@ queue_type queue_type_of(const value_table& arguments) noexcept {
 
 std::span<const std::string_view> arguments_of(queue_type type) noexcept {
     switch (type) {
-        case queue_type::classic: return {keys_of<classic>.keys.data(), keys_of<classic>.count};
-        case queue_type::quorum: return {keys_of<quorum>.keys.data(), keys_of<quorum>.count};
-        case queue_type::stream: return {keys_of<stream>.keys.data(), keys_of<stream>.count};
+        case queue_type::classic: return classic_keys;
+        case queue_type::quorum: return quorum_keys;
+        case queue_type::stream: return stream_keys;
     }
     return {};
 }

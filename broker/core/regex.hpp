@@ -2,6 +2,7 @@
 
 #include "broker/core/error.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>

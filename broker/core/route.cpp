@@ -4,8 +4,6 @@
 #include "broker/core/topology.hpp"
 #include "broker/core/topology_nodes.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -44,8 +42,7 @@ public:
 private:
     // A name that leads nowhere any more is passed over.
     void visit(const exchange_node* x) {
-        if (x != nullptr && std::ranges::find(s_.passed, x) == s_.passed.end()) {
-            s_.passed.push_back(x);
+        if (x != nullptr && s_.passed.insert(reinterpret_cast<std::uintptr_t>(x))) {
             s_.line.push_back(x);
         }
     }

@@ -60,7 +60,7 @@ struct route_scratch {
     target_set found;
     // Exchanges still to be asked, and all that were ever in line: a cycle of bindings ends.
     std::vector<const exchange_node*> line;
-    std::vector<const exchange_node*> passed;
+    stamp_set passed;
     topic_match match;
     // Of hashing and random exchanges: the bindings to choose from.
     std::vector<const binding_node*> choice;

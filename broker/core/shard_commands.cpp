@@ -11,7 +11,9 @@ namespace linnet::core {
 
 namespace {
 
-constexpr std::size_t drain_batch_max = 1024;  // commands a ring and turn
+// Commands a ring and turn: all that a full ring holds. Fewer would let publishes, of which a turn reads as
+// many as the sockets bring, outrun the deliveries that come through the rings.
+constexpr std::size_t drain_batch_max = 16 * 1024;
 constexpr std::uint64_t no_proxy = 0;          // in pointer_command::tag; else slot + 1
 
 template <class T>
@@ -114,6 +116,11 @@ void shard_state::receive(shard_id from, const command& c) {
             take_back(static_cast<give_back_kind>(c.pointer.detail), *take<std::vector<delivery>>(c.pointer));
             return;
         case command_kind::deliver_direct: receive_direct(c.pointer); return;
+        case command_kind::find_direct: {
+            const auto q = take<direct_question>(c.pointer);
+            answer(q->from, answer_direct(*q));
+            return;
+        }
         case command_kind::queue_request: {
             const auto r = take<routed_request>(c.pointer);
             const auto proxy = std::holds_alternative<consume>(r->what.body) ? r->proxy_slot + 1 : no_proxy;

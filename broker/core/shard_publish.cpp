@@ -236,6 +236,25 @@ bool shard::deliver_direct(session_handle to, std::uint64_t sink_tag, message_pt
     return true;
 }
 
+std::optional<reply> shard::find_direct(session_handle from, std::uint64_t cookie, session_handle to,
+                                        std::string key) {
+    owner_.check();
+    direct_question q{from, cookie, to, std::move(key)};
+    if (to.shard == id_ || to.shard.value >= parts_.shard_count()) {
+        return state_->answer_direct(q);
+    }
+    state_->send_pointer(to.shard, command_kind::find_direct, std::make_unique<direct_question>(std::move(q)).release());
+    return std::nullopt;
+}
+
+reply shard_state::answer_direct(const direct_question& q) const {
+    const session_port* session = self.find_session(q.to);
+    if (session != nullptr && session->takes_direct(q.key)) {
+        return {q.cookie, std::monostate{}};
+    }
+    return {q.cookie, fail(error{error_kind::not_found, "no queue '" + q.key + "'"})};
+}
+
 void shard_state::receive_direct(const pointer_command& p) {
     auto m = message_ptr::adopt(static_cast<message*>(p.object));
     session_port* session = self.find_session({p.place.slot, p.place.generation, self.id()});

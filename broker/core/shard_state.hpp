@@ -106,6 +106,7 @@ struct shard_state final : queue_context {
                        std::uint64_t sequence, publish_result& out);
     void receive_publish(shard_id from, const publish_command& p, std::uint16_t count);
     void receive_settled(const publish_settled_command& s);
+    [[nodiscard]] reply answer_direct(const direct_question& q) const;
     void receive_direct(const pointer_command& p);
     void bury_dead();
     void bury(dead_letter&& d);

@@ -388,13 +388,13 @@ TEST_F(Queue, BoundsWhatIsUnderWayToAnotherShard) {
     a.remote = {shard_id{1}, 7, 1};
     a.no_ack = true;
     const auto id = *queue_->attach(std::move(a));
-    for (int i = 0; i < 3000; ++i) {
+    for (std::uint32_t i = 0; i < 2 * queue::remote_window; ++i) {
         put("m");
     }
-    EXPECT_EQ(shard_.remote.size(), 1024U);
+    EXPECT_EQ(shard_.remote.size(), queue::remote_window);
     queue_->add_credit(id, 10);
     queue_->pump();
-    EXPECT_EQ(shard_.remote.size(), 1034U);
+    EXPECT_EQ(shard_.remote.size(), queue::remote_window + 10);
     EXPECT_EQ(queue_->unacked_count(), 0U);
 }
 

@@ -275,6 +275,7 @@ class Declaring : public topology_fixture {};
 
 TEST_F(Declaring, ExchangesHaveKnownTypesAndFreeNames) {
     EXPECT_EQ(told(try_exchange("x", "nonsense")), "command_invalid: unknown exchange type 'nonsense'");
+    EXPECT_EQ(told(try_exchange("x", "")), "command_invalid: invalid exchange type ''");
     EXPECT_EQ(told(try_exchange("", "direct")), "access_refused: operation not permitted on the default exchange");
     EXPECT_EQ(told(try_exchange("amq.mine", "direct")),
               "access_refused: exchange name 'amq.mine' contains reserved prefix 'amq.*'");
