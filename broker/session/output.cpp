@@ -69,10 +69,9 @@ void output::append_reference(core::message_ptr m, std::span<const std::uint8_t>
     pieces_.push_back({nullptr, std::move(m), part.data(), part.data() + part.size()});
     pending_ += part.size();
     if (static_cast<std::size_t>(end - at) >= tail_worth_keeping) {
-        // The block changes hands to its last piece, which gives it back.
-        auto& before = pieces_[pieces_.size() - 2];
-        pieces_.push_back({before.block, {}, at, nullptr});
-        before.block = nullptr;
+        // The block changes hands to its last piece, which gives it back. Taken out first: the vector may move.
+        auto* const block = std::exchange(pieces_[pieces_.size() - 2].block, nullptr);
+        pieces_.push_back({block, {}, at, nullptr});
         at_ = at;
         end_ = end;
     }
