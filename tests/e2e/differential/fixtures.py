@@ -50,6 +50,8 @@ def target(what, shards=1):
     elif what == "linnetd":
         with Linnetd(config=linnetd_config(shards)) as broker:
             yield broker.address
+            if broker.process.poll() is not None:
+                sys.exit(f"linnetd ended with {broker.process.returncode}\n{broker.log_tail(60)}")
     else:
         url = urllib.parse.urlparse(what)
         yield url.hostname, url.port or 5672

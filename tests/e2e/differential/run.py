@@ -132,10 +132,9 @@ def toml_entry(name, rabbitmq, linnet):
 
 def show_diff(name, reference, subject):
     print(f"\n==== {name}")
-    for line in difflib.unified_diff(reference, subject, "reference", "subject", n=100,
-                                     lineterm=""):
-        if not line.startswith(("---", "+++", "@@")):
-            print("  " + line)
+    lines = list(difflib.unified_diff(reference, subject, n=1000, lineterm=""))
+    for line in lines[3:]:  # after the two file names and the one @@
+        print("  " + line)
 
 
 def compare(reference, subject, allowed, suggest):

@@ -169,8 +169,29 @@ def current_queue_is_remembered(t):
     ch.bind("", "amq.direct", "k")
     ch.call("queue.purge", queue="")
     ch.get("")
-    ch.queue("", passive=True)
+    ch.call("queue.unbind", queue="", exchange="amq.direct", routing_key="k")
     ch.call("queue.delete", queue="")
+
+
+@situation
+def current_queue_is_forgotten(t):
+    """With the channel, and when another is declared; not when it is deleted."""
+    ch = t.channel()
+    ch.queue(t.n("a"), exclusive=True)
+    ch.queue(t.n("b"), exclusive=True)
+    ch.call("queue.delete", queue="")
+    ch.queue(t.n("a"), passive=True)
+    ch.call("queue.delete", queue=t.n("a"))
+    ch.reply("queue.purge", queue="")
+    ch.reply("queue.purge", queue="")
+
+
+@situation
+def method_right_behind_close_ok(t):
+    """The channel that the broker closed is closed for good."""
+    ch = t.channel()
+    ch.queue(t.n("missing"), passive=True)
+    ch.call("queue.declare", queue=t.n("q"), exclusive=True)
 
 
 @situation

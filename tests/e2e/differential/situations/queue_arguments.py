@@ -428,8 +428,8 @@ def expires_waits_for_consumers(t):
     ch.consume(t.n("q"), t.n("tag"))
     time.sleep(0.4)
     ch.queue(t.n("q"), passive=True)
-    ch.call("queue.delete", queue=t.n("q"))
-    ch.quiet()
+    ch.send("queue.delete", queue=t.n("q"))
+    ch.expect_in_any_order(2)
 
 
 def _fill(t, arguments, bodies, confirm=False):
@@ -575,8 +575,8 @@ def delivery_limit_on_quorum(t):
         ch.send("basic.reject", delivery_tag=tag, requeue=True)
     ch.settle(t.n("q"), 0)
     ch.quiet()
-    ch.call("queue.delete", queue=t.n("q"))
-    ch.quiet()
+    ch.send("queue.delete", queue=t.n("q"))
+    ch.expect_in_any_order(2)
 
 
 @situation
