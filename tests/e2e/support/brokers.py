@@ -82,5 +82,5 @@ def broker(kind, binary=None):
                     if (status := server.terminate()) != 0:
                         raise SystemExit(f"linnetd ended with {status} after SIGTERM")
                 except BaseException:
-                    print(f"---- the end of linnetd's log\n{server.log_tail()}\n----", flush=True)
+                    print(f"---- the end of linnetd's log\n{server.log_tail(15)}\n----", flush=True)
                     raise
