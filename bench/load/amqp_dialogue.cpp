@@ -2,13 +2,13 @@
 
 #include "protocol/amqp/table_builder.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace linnet::load {
@@ -18,13 +18,15 @@ constexpr std::size_t read_bytes = 1U << 16;
 
 int open_socket(const addrinfo& at) noexcept {
     const int fd = ::socket(at.ai_family, at.ai_socktype | SOCK_CLOEXEC, at.ai_protocol);
-    if (fd < 0) return -1;
+    if (fd < 0)
+        return -1;
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const timeval patience{amqp_dialogue::reply_seconds, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (::connect(fd, at.ai_addr, at.ai_addrlen) == 0) return fd;
+    if (::connect(fd, at.ai_addr, at.ai_addrlen) == 0)
+        return fd;
     const int why = errno;
     ::close(fd);
     errno = why;
@@ -52,9 +54,11 @@ outcome<amqp_dialogue> amqp_dialogue::connect(const amqp_uri& uri) {
         return failure("{}:{}: {}", uri.host, uri.port, ::gai_strerror(error));
     }
     int fd = -1;
-    for (const addrinfo* at = found; at != nullptr && fd < 0; at = at->ai_next) fd = open_socket(*at);
+    for (const addrinfo* at = found; at != nullptr && fd < 0; at = at->ai_next)
+        fd = open_socket(*at);
     ::freeaddrinfo(found);
-    if (fd < 0) return failure("cannot connect to {}:{}: {}", uri.host, uri.port, std::strerror(errno));
+    if (fd < 0)
+        return failure("cannot connect to {}:{}: {}", uri.host, uri.port, std::strerror(errno));
     amqp_dialogue talk{fd};
     if (auto done = talk.log_in(uri); !done) {
         return failure("{}:{}: {}", uri.host, uri.port, done.error());
@@ -76,17 +80,21 @@ amqp_dialogue& amqp_dialogue::operator=(amqp_dialogue&& other) noexcept {
 }
 
 amqp_dialogue::~amqp_dialogue() {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0)
+        ::close(fd_);
 }
 
 outcome<void> amqp_dialogue::log_in(const amqp_uri& uri) {
     out_.assign(amqp::protocol_header.begin(), amqp::protocol_header.end());
-    if (auto done = flush(); !done) return done;
+    if (auto done = flush(); !done)
+        return done;
     auto start = expect<amqp::connection_start>(0);
-    if (!start) return tl::unexpected{start.error()};
+    if (!start)
+        return tl::unexpected{start.error()};
     for (const auto& each : start->server_properties) {
         if (each.name == "product" || each.name == "version") {
-            if (!product_.empty()) product_ += ' ';
+            if (!product_.empty())
+                product_ += ' ';
             product_ += each.value.as_string().value_or("");
         }
     }
@@ -102,18 +110,21 @@ outcome<void> amqp_dialogue::log_in(const amqp_uri& uri) {
     const std::string response = fmt::format("{0}{1}{0}{2}", '\0', uri.user, uri.password);
     auto tune = call<amqp::connection_tune>(
         0, amqp::connection_start_ok{about.view(), "PLAIN", amqp::long_string{response}, "en_US"});
-    if (!tune) return tl::unexpected{tune.error()};
+    if (!tune)
+        return tl::unexpected{tune.error()};
     frame_max_ = tune->frame_max == 0 ? 131072 : std::min<std::uint32_t>(tune->frame_max, 131072);
     // No heartbeats: a run is watched by its own counts, and the broker's timers stay out of the measurement.
     send(0, amqp::connection_tune_ok{tune->channel_max, frame_max_, 0});
     auto opened = call<amqp::connection_open_ok>(0, amqp::connection_open{uri.vhost, "", false});
-    if (!opened) return tl::unexpected{opened.error()};
+    if (!opened)
+        return tl::unexpected{opened.error()};
     return {};
 }
 
 outcome<void> amqp_dialogue::open_channel(std::uint16_t channel) {
     auto opened = call<amqp::channel_open_ok>(channel, amqp::channel_open{});
-    if (!opened) return tl::unexpected{opened.error()};
+    if (!opened)
+        return tl::unexpected{opened.error()};
     return {};
 }
 
@@ -121,7 +132,8 @@ outcome<void> amqp_dialogue::flush() {
     std::size_t done = 0;
     while (done < out_.size()) {
         const ssize_t n = ::send(fd_, out_.data() + done, out_.size() - done, MSG_NOSIGNAL);
-        if (n <= 0) return failure("the broker closed the connection: {}", std::strerror(errno));
+        if (n <= 0)
+            return failure("the broker closed the connection: {}", std::strerror(errno));
         done += static_cast<std::size_t>(n);
     }
     out_.clear();
@@ -129,13 +141,16 @@ outcome<void> amqp_dialogue::flush() {
 }
 
 outcome<wire::bytes_view> amqp_dialogue::wait_for(std::uint16_t channel, amqp::method_id id, std::string_view name) {
-    if (auto done = flush(); !done) return tl::unexpected{done.error()};
+    if (auto done = flush(); !done)
+        return tl::unexpected{done.error()};
     for (;;) {
         auto frame = next_frame();
-        if (!frame) return failure("waiting for {}: {}", name, frame.error());
+        if (!frame)
+            return failure("waiting for {}: {}", name, frame.error());
         if (frame->type == amqp::frame_type::method && frame->payload.size() >= sizeof(amqp::method_id)) {
             const auto got = wire::load<amqp::method_id>(frame->payload.data());
-            if (got == id && frame->channel == channel) return frame->payload.subspan(sizeof id);
+            if (got == id && frame->channel == channel)
+                return frame->payload.subspan(sizeof id);
             if (got == amqp::connection_close::id || got == amqp::channel_close::id) {
                 return failure("{}", complaint(*frame));
             }
@@ -153,8 +168,10 @@ outcome<amqp::frame> amqp_dialogue::next_frame() {
             in_at_ += frame->size();
             return *frame;
         }
-        if (frame.is_malformed()) return failure("not AMQP 0-9-1: {}", amqp::describe(frame.reason()));
-        if (auto done = read_some(); !done) return tl::unexpected{done.error()};
+        if (frame.is_malformed())
+            return failure("not AMQP 0-9-1: {}", amqp::describe(frame.reason()));
+        if (auto done = read_some(); !done)
+            return tl::unexpected{done.error()};
     }
 }
 
@@ -165,13 +182,16 @@ outcome<void> amqp_dialogue::read_some() {
     in_.resize(before + read_bytes);
     const ssize_t n = ::recv(fd_, in_.data() + before, read_bytes, 0);
     in_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-    if (n == 0) return failure("the broker closed the connection");
-    if (n < 0) return failure("{}", errno == EAGAIN ? "no answer" : std::strerror(errno));
+    if (n == 0)
+        return failure("the broker closed the connection");
+    if (n < 0)
+        return failure("{}", errno == EAGAIN ? "no answer" : std::strerror(errno));
     return {};
 }
 
 void amqp_dialogue::close() noexcept {
-    if (fd_ < 0) return;
+    if (fd_ < 0)
+        return;
     // Best effort: the socket is closed either way.
     (void)call<amqp::connection_close_ok>(0, amqp::connection_close{200, "bye", 0, 0});
     ::close(std::exchange(fd_, -1));

@@ -63,9 +63,11 @@ private:
     template <class Reply>
     [[nodiscard]] outcome<Reply> expect(std::uint16_t channel) {
         auto arguments = wait_for(channel, Reply::id, Reply::name);
-        if (!arguments) return tl::unexpected{arguments.error()};
+        if (!arguments)
+            return tl::unexpected{arguments.error()};
         const amqp::decoded<Reply> reply = amqp::decode<Reply>(*arguments);
-        if (!reply) return failure("the broker sent a bad {}", Reply::name);
+        if (!reply)
+            return failure("the broker sent a bad {}", Reply::name);
         return *reply;
     }
 

@@ -11,15 +11,16 @@ amqp_publisher::amqp_publisher(const plan& p, unsigned producer, const options& 
                                std::uint32_t frame_max)
     : has_time_{o.size >= stamp_time_bytes} {
     amqp::basic_properties_builder properties;
-    if (o.persistent) properties.set_delivery_mode(2);
+    if (o.persistent)
+        properties.set_delivery_mode(2);
     const std::string encoded = properties.encode();
     std::vector<std::uint8_t> body(o.size, 'x');
     std::vector<std::uint32_t> streams;
     for (const target_plan& target : p.producers[producer].targets) {
         auto at = std::find(streams.begin(), streams.end(), target.stream);
-        if (at == streams.end()) at = streams.insert(at, target.stream);
-        const amqp::basic_publish method{
-            .exchange = p.exchange, .routing_key = target.key, .mandatory = o.mandatory};
+        if (at == streams.end())
+            at = streams.insert(at, target.stream);
+        const amqp::basic_publish method{.exchange = p.exchange, .routing_key = target.key, .mandatory = o.mandatory};
         write_stamp(body.data(), body.size(), {.stream = target.stream});
         entry e{};
         e.offset = block_.size();

@@ -19,15 +19,15 @@ namespace linnet::load {
 
 class amqp_publisher {
 public:
-    amqp_publisher(const plan& p, unsigned producer, const options& o, std::uint16_t channel,
-                   std::uint32_t frame_max);
+    amqp_publisher(const plan& p, unsigned producer, const options& o, std::uint16_t channel, std::uint32_t frame_max);
 
     // The most that one message takes.
     [[nodiscard]] std::size_t message_bytes_max() const noexcept { return message_bytes_max_; }
 
     std::uint8_t* put_next(std::uint8_t* to, std::int64_t wire_time) noexcept {
         const entry& e = entries_[next_];
-        if (++next_ == entries_.size()) next_ = 0;
+        if (++next_ == entries_.size())
+            next_ = 0;
         std::memcpy(to, block_.data() + e.offset, e.size);
         if (has_time_) {
             wire::store(to + e.payload, sequences_[e.sequence]++);

@@ -27,8 +27,10 @@ outcome<void> read_user(amqp_uri& uri, std::string_view text) {
     const std::size_t colon = text.find(':');
     auto user = percent_decoded(text.substr(0, colon));
     auto password = percent_decoded(colon == text.npos ? "" : text.substr(colon + 1));
-    if (!user) return tl::unexpected{user.error()};
-    if (!password) return tl::unexpected{password.error()};
+    if (!user)
+        return tl::unexpected{user.error()};
+    if (!password)
+        return tl::unexpected{password.error()};
     uri.user = *user;
     uri.password = *password;
     return {};
@@ -39,28 +41,34 @@ void read_host(amqp_uri& uri, std::string_view text) {
     const std::size_t bracket = text.find(']');
     const std::size_t colon = text.find(':', bracket == text.npos ? 0 : bracket);
     std::string_view host = text.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    if (!host.empty()) uri.host = host;
-    if (colon != text.npos) uri.port = text.substr(colon + 1);
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    if (!host.empty())
+        uri.host = host;
+    if (colon != text.npos)
+        uri.port = text.substr(colon + 1);
 }
 
 }  // namespace
 
 outcome<amqp_uri> parse_amqp_uri(std::string_view text) {
     constexpr std::string_view scheme = "amqp://";
-    if (!text.starts_with(scheme)) return failure("'{}' does not begin with amqp://", text);
+    if (!text.starts_with(scheme))
+        return failure("'{}' does not begin with amqp://", text);
     std::string_view rest = text.substr(scheme.size());
     rest = rest.substr(0, rest.find('?'));
     amqp_uri uri;
     const std::size_t slash = rest.find('/');
     if (slash != rest.npos) {
         auto vhost = percent_decoded(rest.substr(slash + 1));
-        if (!vhost) return tl::unexpected{vhost.error()};
+        if (!vhost)
+            return tl::unexpected{vhost.error()};
         uri.vhost = *vhost;
         rest = rest.substr(0, slash);
     }
     if (const std::size_t at = rest.rfind('@'); at != rest.npos) {
-        if (auto done = read_user(uri, rest.substr(0, at)); !done) return tl::unexpected{done.error()};
+        if (auto done = read_user(uri, rest.substr(0, at)); !done)
+            return tl::unexpected{done.error()};
         rest = rest.substr(at + 1);
     }
     read_host(uri, rest);

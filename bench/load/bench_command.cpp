@@ -10,9 +10,9 @@
 #include "bench/load/report_text.hpp"
 #include "bench/load/run.hpp"
 
+#include <sys/resource.h>
 #include <algorithm>
 #include <cstdio>
-#include <sys/resource.h>
 
 namespace linnet::load {
 namespace {
@@ -27,7 +27,8 @@ int say(exit_code code, const std::string& why) {
 // Thousands of connections need more descriptors than the usual soft limit.
 void raise_descriptor_limit() {
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -35,7 +36,8 @@ void raise_descriptor_limit() {
 outcome<report> run_at(const options& o, const amqp_uri& uri) {
     amqp_driver driver{uri, o};
     return run_load(o, driver, [&](const interval& each) {
-        if (o.quiet) return;
+        if (o.quiet)
+            return;
         fmt::print("{}", interval_line(o, each));
         std::fflush(stdout);
     });
@@ -47,24 +49,28 @@ outcome<report> run_at_share_of_peak(options o, const amqp_uri& uri) {
     options closed = o;
     closed.rate = {};
     // A peak that only fills queues is none.
-    if (closed.in_flight == 0 && closed.consumers != 0) closed.in_flight = peak_in_flight;
+    if (closed.in_flight == 0 && closed.consumers != 0)
+        closed.in_flight = peak_in_flight;
     closed.seconds = o.peak_seconds;
     fmt::print("measuring the peak for {:.0f} s\n", closed.seconds);
     auto peak = run_at(closed, uri);
-    if (!peak) return peak;
+    if (!peak)
+        return peak;
     const double copies = std::max(1U, make_plan(o).copies);
     const double peak_per_s = o.consumers != 0 ? peak->received_per_s() / copies : peak->sent_per_s();
     o.rate = {rate_option::unit::per_second, std::max(1.0, peak_per_s * share / std::max(1U, o.producers))};
     fmt::print("peak {:.0f}/s; now {:.0f}/s for each producer\n", peak_per_s, o.rate.value);
     auto result = run_at(o, uri);
-    if (result) result->peak_per_s = peak_per_s;
+    if (result)
+        result->peak_per_s = peak_per_s;
     return result;
 }
 
 int judge(const std::vector<condition>& bars, const report& r) {
     int code = static_cast<int>(exit_code::done);
     for (const condition& bar : bars) {
-        if (!bar.holds(r)) continue;
+        if (!bar.holds(r))
+            continue;
         code = say(exit_code::failed, fmt::format("--fail-if: {} is {:.6g}", bar.metric, *metric_of(r, bar.metric)));
     }
     return code;
@@ -84,7 +90,8 @@ outcome<std::vector<condition>> bars_of(const options& o) {
     std::vector<condition> bars;
     for (const std::string& text : o.fail_if) {
         auto more = parse_conditions(text);
-        if (!more) return more;
+        if (!more)
+            return more;
         bars.insert(bars.end(), more->begin(), more->end());
     }
     return bars;
@@ -92,20 +99,25 @@ outcome<std::vector<condition>> bars_of(const options& o) {
 
 int bench_messages(const options& o, const amqp_uri& uri) {
     const auto bars = bars_of(o);
-    if (!bars) return say(exit_code::usage, bars.error());
+    if (!bars)
+        return say(exit_code::usage, bars.error());
     const bool share = o.rate.is == rate_option::unit::percent_of_peak;
     const auto result = share ? run_at_share_of_peak(o, uri) : run_at(o, uri);
-    if (!result) return say(exit_code::unreachable, result.error());
+    if (!result)
+        return say(exit_code::unreachable, result.error());
     fmt::print("{}", summary(o, *result));
-    if (auto done = write_files(o, *result); !done) return say(exit_code::failed, done.error());
+    if (auto done = write_files(o, *result); !done)
+        return say(exit_code::failed, done.error());
     return judge(*bars, *result);
 }
 
 int bench_connections(const options& o, const amqp_uri& uri) {
     const auto result = o.what == scenario::conn ? hold_connections(o, uri) : churn(o, uri);
-    if (!result) return say(exit_code::unreachable, result.error());
+    if (!result)
+        return say(exit_code::unreachable, result.error());
     fmt::print("{}", summary(o, *result));
-    if (o.json.empty()) return static_cast<int>(exit_code::done);
+    if (o.json.empty())
+        return static_cast<int>(exit_code::done);
     const auto done = write_report(o.json, json_report(o, *result));
     return done ? static_cast<int>(exit_code::done) : say(exit_code::failed, done.error());
 }
@@ -119,9 +131,9 @@ int bench_self(options o) {
         unsigned consumers;
     };
     o.quiet = true;
-    for (const part& each : {part{"publish", loopback_peer::role::sink, 1, 0},
-                             part{"consume", loopback_peer::role::source, 0, 1},
-                             part{"both", loopback_peer::role::broker, 1, 1}}) {
+    for (const part& each :
+         {part{"publish", loopback_peer::role::sink, 1, 0}, part{"consume", loopback_peer::role::source, 0, 1},
+          part{"both", loopback_peer::role::broker, 1, 1}}) {
         const loopback_peer peer{each.peer};
         o.name = each.name;
         o.producers = each.producers;
@@ -131,7 +143,8 @@ int bench_self(options o) {
         amqp_uri uri;
         uri.port = fmt::format("{}", peer.port());
         const auto result = run_at(o, uri);
-        if (!result) return say(exit_code::failed, result.error());
+        if (!result)
+            return say(exit_code::failed, result.error());
         fmt::print("{:<8} {:6.1f} ns of generator CPU a message, {} sent/s, {} received/s\n", each.name,
                    result->generator_ns_per_message(), grouped(result->sent_per_s()),
                    grouped(result->received_per_s()));
@@ -145,10 +158,13 @@ int bench(const options& o, const amqp_uri& uri) {
         case scenario::fanout:
         case scenario::queues:
         case scenario::topic:
-        case scenario::latency: return bench_messages(o, uri);
+        case scenario::latency:
+            return bench_messages(o, uri);
         case scenario::conn:
-        case scenario::churn: return bench_connections(o, uri);
-        case scenario::self: return bench_self(o);
+        case scenario::churn:
+            return bench_connections(o, uri);
+        case scenario::self:
+            return bench_self(o);
     }
     return static_cast<int>(exit_code::usage);
 }
@@ -162,9 +178,11 @@ int bench_main(std::span<const std::string> arguments) {
         return static_cast<int>(arguments.empty() ? exit_code::usage : exit_code::done);
     }
     const auto o = parse_options(arguments);
-    if (!o) return say(exit_code::usage, o.error());
+    if (!o)
+        return say(exit_code::usage, o.error());
     const auto uri = parse_amqp_uri(o->uri);
-    if (!uri) return say(exit_code::usage, uri.error());
+    if (!uri)
+        return say(exit_code::usage, uri.error());
     raise_descriptor_limit();
     return bench(*o, *uri);
 }

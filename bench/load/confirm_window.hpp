@@ -26,15 +26,19 @@ public:
     template <class Settled>
     void settle(std::uint64_t number, bool multiple, Settled settled) {
         // Number 0 with multiple means all that there are.
-        if (multiple && number == 0) number = next_ - 1;
-        if (number < oldest_ || number >= next_) return;
+        if (multiple && number == 0)
+            number = next_ - 1;
+        if (number < oldest_ || number >= next_)
+            return;
         for (std::uint64_t n = multiple ? oldest_ : number; n <= number; ++n) {
             std::int64_t& at = intended_[slot(n)];
-            if (at == 0) continue;
+            if (at == 0)
+                continue;
             settled(at);
             at = 0;
         }
-        while (oldest_ < next_ && intended_[slot(oldest_)] == 0) ++oldest_;
+        while (oldest_ < next_ && intended_[slot(oldest_)] == 0)
+            ++oldest_;
     }
 
     [[nodiscard]] bool empty() const noexcept { return oldest_ == next_; }

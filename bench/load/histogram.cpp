@@ -5,8 +5,10 @@
 namespace linnet::load {
 
 void histogram::add(const histogram& other) noexcept {
-    if (other.empty()) return;
-    for (std::size_t i = index_of(other.min_); i <= index_of(other.max_); ++i) counts_[i] += other.counts_[i];
+    if (other.empty())
+        return;
+    for (std::size_t i = index_of(other.min_); i <= index_of(other.max_); ++i)
+        counts_[i] += other.counts_[i];
     count_ += other.count_;
     sum_ += other.sum_;
     min_ = std::min(min_, other.min_);
@@ -14,7 +16,8 @@ void histogram::add(const histogram& other) noexcept {
 }
 
 void histogram::reset() noexcept {
-    if (empty()) return;
+    if (empty())
+        return;
     std::fill(&counts_[index_of(min_)], &counts_[index_of(max_)] + 1, 0);
     count_ = 0;
     sum_ = 0;
@@ -27,7 +30,8 @@ double histogram::mean() const noexcept {
 }
 
 double histogram::stddev() const noexcept {
-    if (empty()) return 0.0;
+    if (empty())
+        return 0.0;
     const double middle = mean();
     double squares = 0.0;
     for_each([&](std::uint64_t highest, std::uint64_t count) {
@@ -39,14 +43,18 @@ double histogram::stddev() const noexcept {
 }
 
 std::uint64_t histogram::percentile(double percent) const noexcept {
-    if (empty()) return 0;
-    const double wanted = std::clamp(percent, 0.0, 100.0) / 100.0 * static_cast<double>(count_);
+    if (empty())
+        return 0;
+    // One step down first, as HdrHistogram does: 99.9 % of 1000 is 999, not the 1000 that rounding makes of it.
+    const double share = std::nextafter(std::clamp(percent, 0.0, 100.0), 0.0);
+    const double wanted = share * static_cast<double>(count_) / 100.0;
     const auto rank = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(wanted)));
     std::uint64_t seen = 0;
     for (std::size_t i = index_of(min_); i <= index_of(max_); ++i) {
         seen += counts_[i];
         // The bucket of the greatest value ends where that value is: it is known exactly.
-        if (seen >= rank) return std::min(highest_in(i), max_);
+        if (seen >= rank)
+            return std::min(highest_in(i), max_);
     }
     return max_;
 }

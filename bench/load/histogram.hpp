@@ -57,9 +57,11 @@ public:
     // Calls visit(highest value of the bucket, count) for each bucket that holds something, in order.
     template <class Visit>
     void for_each(Visit visit) const {
-        if (empty()) return;
+        if (empty())
+            return;
         for (std::size_t i = index_of(min_); i <= index_of(max_); ++i) {
-            if (counts_[i] != 0) visit(highest_in(i), counts_[i]);
+            if (counts_[i] != 0)
+                visit(highest_in(i), counts_[i]);
         }
     }
 

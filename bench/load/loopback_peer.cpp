@@ -6,15 +6,15 @@
 #include "protocol/amqp/methods.hpp"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <array>
 #include <cstring>
 #include <ctime>
 #include <map>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -80,14 +80,16 @@ public:
     server(const server&) = delete;
     server& operator=(const server&) = delete;
     ~server() {
-        for (auto& each : connections_) ::close(each->fd);
+        for (auto& each : connections_)
+            ::close(each->fd);
         ::close(listener_);
     }
 
     void run(const std::atomic<bool>& stopping) {
         while (!stopping.load(std::memory_order_relaxed)) {
             wait();
-            for (auto& each : connections_) serve(*each);
+            for (auto& each : connections_)
+                serve(*each);
             drop_closed();
         }
     }
@@ -103,9 +105,11 @@ private:
         }
         const bool flooding = role_ == role::source && !queues_.empty();
         ::poll(fds.data(), fds.size(), flooding ? 0 : 20);
-        if ((fds[0].revents & POLLIN) == 0) return;
+        if ((fds[0].revents & POLLIN) == 0)
+            return;
         const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) return;
+        if (fd < 0)
+            return;
         const int on = 1;
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         connections_.push_back(std::make_unique<connection>(connection{fd}));
@@ -113,14 +117,17 @@ private:
 
     bool may_read() const {
         for (const auto& each : connections_) {
-            if (each->backlog() > backlog_max) return false;
+            if (each->backlog() > backlog_max)
+                return false;
         }
         return true;
     }
 
     void serve(connection& c) {
-        if (may_read()) read(c);
-        if (role_ == role::source) flood(c);
+        if (may_read())
+            read(c);
+        if (role_ == role::source)
+            flood(c);
         write(c);
     }
 
@@ -129,7 +136,8 @@ private:
         c.in.resize(before + read_bytes);
         const ssize_t n = ::recv(c.fd, c.in.data() + before, read_bytes, MSG_DONTWAIT);
         c.in.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-        if (n == 0) c.closing = true;
+        if (n == 0)
+            c.closing = true;
         std::size_t at = 0;
         if (!c.greeted && c.in.size() >= amqp::protocol_header.size()) {
             c.greeted = true;
@@ -138,7 +146,8 @@ private:
         }
         while (c.greeted) {
             const auto frame = amqp::decode_frame(wire::bytes_view{c.in}.subspan(at), 0);
-            if (!frame) break;
+            if (!frame)
+                break;
             on_frame(c, *frame);
             at += frame->size();
         }
@@ -147,9 +156,11 @@ private:
     }
 
     void write(connection& c) {
-        if (c.backlog() == 0) return;
+        if (c.backlog() == 0)
+            return;
         const ssize_t n = ::send(c.fd, c.out.data() + c.out_begin, c.backlog(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n > 0) c.out_begin += static_cast<std::size_t>(n);
+        if (n > 0)
+            c.out_begin += static_cast<std::size_t>(n);
         if (c.backlog() == 0) {
             c.out.clear();
             c.out_begin = 0;
@@ -173,11 +184,13 @@ private:
             p.body_size = header->body_size;
             p.properties.assign(header->properties.begin(), header->properties.end());
             p.body.clear();
-            if (p.body_size == 0) published(p);
+            if (p.body_size == 0)
+                published(p);
         } else if (f.type == amqp::frame_type::body) {
             publishing& p = c.channels[f.channel];
             p.body.insert(p.body.end(), f.payload.begin(), f.payload.end());
-            if (p.body.size() == p.body_size) published(p);
+            if (p.body.size() == p.body_size)
+                published(p);
         }
     }
 
@@ -189,14 +202,22 @@ private:
                 c.channels[channel].key = m->routing_key;
                 return;
             }
-            case amqp::connection_start_ok::id: return reply(c, 0, amqp::connection_tune{2047, frame_max, 0});
-            case amqp::connection_open::id: return reply(c, 0, amqp::connection_open_ok{});
-            case amqp::connection_close::id: return reply(c, 0, amqp::connection_close_ok{});
-            case amqp::channel_open::id: return reply(c, channel, amqp::channel_open_ok{});
-            case amqp::channel_close::id: return reply(c, channel, amqp::channel_close_ok{});
-            case amqp::exchange_declare::id: return reply(c, channel, amqp::exchange_declare_ok{});
-            case amqp::exchange_delete::id: return reply(c, channel, amqp::exchange_delete_ok{});
-            case amqp::basic_qos::id: return reply(c, channel, amqp::basic_qos_ok{});
+            case amqp::connection_start_ok::id:
+                return reply(c, 0, amqp::connection_tune{2047, frame_max, 0});
+            case amqp::connection_open::id:
+                return reply(c, 0, amqp::connection_open_ok{});
+            case amqp::connection_close::id:
+                return reply(c, 0, amqp::connection_close_ok{});
+            case amqp::channel_open::id:
+                return reply(c, channel, amqp::channel_open_ok{});
+            case amqp::channel_close::id:
+                return reply(c, channel, amqp::channel_close_ok{});
+            case amqp::exchange_declare::id:
+                return reply(c, channel, amqp::exchange_declare_ok{});
+            case amqp::exchange_delete::id:
+                return reply(c, channel, amqp::exchange_delete_ok{});
+            case amqp::basic_qos::id:
+                return reply(c, channel, amqp::basic_qos_ok{});
             case amqp::confirm_select::id:
                 c.channels[channel].confirms = true;
                 return reply(c, channel, amqp::confirm_select_ok{});
@@ -207,7 +228,8 @@ private:
             }
             case amqp::queue_bind::id: {
                 const auto m = amqp::decode<amqp::queue_bind>(arguments);
-                if (!m->no_wait) reply(c, channel, amqp::queue_bind_ok{});
+                if (!m->no_wait)
+                    reply(c, channel, amqp::queue_bind_ok{});
                 return;
             }
             case amqp::queue_delete::id: {
@@ -220,22 +242,27 @@ private:
                 queues_[std::string{m->queue}].consumers.push_back({&c, channel, std::string{m->consumer_tag}});
                 return reply(c, channel, amqp::basic_consume_ok{m->consumer_tag});
             }
-            default: return;  // acknowledgements and tune-ok need no answer
+            default:
+                return;  // acknowledgements and tune-ok need no answer
         }
     }
 
     void published(publishing& p) {
         ++p.number;
-        if (role_ == role::sink) return;
+        if (role_ == role::sink)
+            return;
         ++messages_;
-        if (is_due(mischief_.drop_every)) return;
+        if (is_due(mischief_.drop_every))
+            return;
         if (is_due(mischief_.swap_every)) {
             held_ = p;
             return;
         }
         route(p);
-        if (is_due(mischief_.repeat_every)) route(p);
-        if (!held_.key.empty()) route(std::exchange(held_, {}));
+        if (is_due(mischief_.repeat_every))
+            route(p);
+        if (!held_.key.empty())
+            route(std::exchange(held_, {}));
     }
 
     bool is_due(std::uint64_t every) const noexcept { return every != 0 && messages_ % every == 0; }
@@ -243,14 +270,17 @@ private:
     void route(const publishing& p) {
         if (p.exchange.empty()) {
             const auto found = queues_.find(p.key);
-            if (found != queues_.end()) enqueue(found->second, p);
+            if (found != queues_.end())
+                enqueue(found->second, p);
             return;
         }
-        for (auto& [name, each] : queues_) enqueue(each, p);
+        for (auto& [name, each] : queues_)
+            enqueue(each, p);
     }
 
     void enqueue(queue& q, const publishing& p) {
-        if (q.consumers.empty()) return;
+        if (q.consumers.empty())
+            return;
         consumer& to = q.consumers[q.next++ % q.consumers.size()];
         const amqp::basic_deliver m{to.tag, ++to.delivered, false, p.exchange, p.key};
         amqp::append_content(to.on->out, to.channel, m, p.properties, p.body, frame_max);
@@ -259,17 +289,20 @@ private:
     // One acknowledgement for all that a read brought.
     void confirm(connection& c) {
         for (auto& [number, channel] : c.channels) {
-            if (!channel.confirms || channel.confirmed == channel.number) continue;
+            if (!channel.confirms || channel.confirmed == channel.number)
+                continue;
             channel.confirmed = channel.number;
             reply(c, number, amqp::basic_ack{channel.number, true});
         }
     }
 
     void flood(connection& c) {
-        if (c.backlog() > backlog_max / 4) return;
+        if (c.backlog() > backlog_max / 4)
+            return;
         for (auto& [name, q] : queues_) {
             for (consumer& each : q.consumers) {
-                if (each.on == &c) flood(each);
+                if (each.on == &c)
+                    flood(each);
             }
         }
     }
@@ -299,7 +332,8 @@ private:
 
     void drop_closed() {
         std::erase_if(connections_, [&](const auto& each) {
-            if (!each->closing) return false;
+            if (!each->closing)
+                return false;
             for (auto& [name, q] : queues_) {
                 std::erase_if(q.consumers, [&](const consumer& k) { return k.on == each.get(); });
             }

@@ -9,23 +9,27 @@ constexpr std::array fields{&counts::sent,   &counts::received, &counts::confirm
 }  // namespace
 
 counts& counts::operator+=(const counts& other) noexcept {
-    for (auto field : fields) this->*field += other.*field;
+    for (auto field : fields)
+        this->*field += other.*field;
     return *this;
 }
 
 counts counts::operator-(const counts& other) const noexcept {
     counts difference;
-    for (auto field : fields) difference.*field = this->*field - other.*field;
+    for (auto field : fields)
+        difference.*field = this->*field - other.*field;
     return difference;
 }
 
 void meter::publish_totals() noexcept {
-    for (std::size_t i = 0; i < fields.size(); ++i) totals_[i].store(now.*fields[i], std::memory_order_relaxed);
+    for (std::size_t i = 0; i < fields.size(); ++i)
+        totals_[i].store(now.*fields[i], std::memory_order_relaxed);
 }
 
 counts meter::totals() const noexcept {
     counts copy;
-    for (std::size_t i = 0; i < fields.size(); ++i) copy.*fields[i] = totals_[i].load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < fields.size(); ++i)
+        copy.*fields[i] = totals_[i].load(std::memory_order_relaxed);
     return copy;
 }
 

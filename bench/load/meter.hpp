@@ -71,9 +71,11 @@ public:
     }
     [[nodiscard]] sequence_faults faults(bool competing) const noexcept {
         sequence_faults sum;
-        for (const auto& [stream, check] : checks_) sum += check.faults();
+        for (const auto& [stream, check] : checks_)
+            sum += check.faults();
         // What one of several consumers misses, another one has.
-        if (competing) sum.missing = 0;
+        if (competing)
+            sum.missing = 0;
         return sum;
     }
 
@@ -90,7 +92,8 @@ public:
     // A message arrived; `head` holds its first min(size, stamp_bytes) bytes.
     void received(stream_watch& watch, const std::uint8_t* head, std::size_t size, std::int64_t now_ns) {
         ++now.received;
-        if (size < stamp_time_bytes) return;
+        if (size < stamp_time_bytes)
+            return;
         const stamp s = read_stamp(head, size);
         watch.saw(s.stream, s.sequence);
         // Messages that left together come back together: one histogram update for each run of alike stamps.
@@ -124,7 +127,8 @@ private:
     static std::uint64_t positive(std::int64_t ns) noexcept { return ns > 0 ? static_cast<std::uint64_t>(ns) : 0; }
 
     void flush_run() noexcept {
-        if (run_length_ == 0) return;
+        if (run_length_ == 0)
+            return;
         current_->latency.record(positive(run_now_ - clock.from_wire(run_time_)), run_length_);
         run_length_ = 0;
     }

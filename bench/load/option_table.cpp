@@ -1,10 +1,10 @@
 #include "bench/load/option_table.hpp"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <toml++/toml.h>
 #include <type_traits>
 
 namespace linnet::load {
@@ -59,8 +59,10 @@ outcome<void> number(Number& to, std::string_view text) {
 }
 
 outcome<void> flag(bool& to, std::string_view text) {
-    if (text.empty() || text == "true") return to = true, outcome<void>{};
-    if (text == "false") return to = false, outcome<void>{};
+    if (text.empty() || text == "true")
+        return to = true, outcome<void>{};
+    if (text == "false")
+        return to = false, outcome<void>{};
     return failure("'{}' is neither true nor false", text);
 }
 
@@ -73,7 +75,8 @@ template <class Each>
 outcome<void> each_of(std::string_view list, Each each) {
     while (!list.empty()) {
         const std::size_t comma = std::min(list.find(','), list.size());
-        if (auto done = each(list.substr(0, comma)); !done) return done;
+        if (auto done = each(list.substr(0, comma)); !done)
+            return done;
         list.remove_prefix(std::min(comma + 1, list.size()));
     }
     return {};
@@ -82,7 +85,8 @@ outcome<void> each_of(std::string_view list, Each each) {
 outcome<void> rate(options& o, std::string_view value) {
     const bool percent = value.ends_with('%');
     double amount = 0;
-    if (auto done = number(amount, percent ? value.substr(0, value.size() - 1) : value); !done) return done;
+    if (auto done = number(amount, percent ? value.substr(0, value.size() - 1) : value); !done)
+        return done;
     if (amount == 0) {
         o.rate = {};
     } else {
@@ -92,29 +96,36 @@ outcome<void> rate(options& o, std::string_view value) {
 }
 
 outcome<void> message_flag(options& o, std::string_view value) {
-    if (value == "persistent") return o.persistent = true, outcome<void>{};
-    if (value == "mandatory") return o.mandatory = true, outcome<void>{};
+    if (value == "persistent")
+        return o.persistent = true, outcome<void>{};
+    if (value == "mandatory")
+        return o.mandatory = true, outcome<void>{};
     return failure("'{}' is not a message flag (persistent, mandatory)", value);
 }
 
 outcome<void> queue_argument(options& o, std::string_view value) {
     const std::size_t equals = value.find('=');
-    if (equals == std::string_view::npos || equals == 0) return failure("'{}' is not NAME=VALUE", value);
+    if (equals == std::string_view::npos || equals == 0)
+        return failure("'{}' is not NAME=VALUE", value);
     o.queue_arguments.emplace_back(value.substr(0, equals), value.substr(equals + 1));
     return {};
 }
 
 outcome<void> pinned_cpu(options& o, std::string_view value) {
     unsigned cpu = 0;
-    if (auto done = number(cpu, value); !done) return done;
+    if (auto done = number(cpu, value); !done)
+        return done;
     o.pin.push_back(cpu);
     return {};
 }
 
 outcome<void> churn_of(options& o, std::string_view value) {
-    if (value == "connection") return o.churn = churn_kind::connection, outcome<void>{};
-    if (value == "channel") return o.churn = churn_kind::channel, outcome<void>{};
-    if (value == "queue") return o.churn = churn_kind::queue, outcome<void>{};
+    if (value == "connection")
+        return o.churn = churn_kind::connection, outcome<void>{};
+    if (value == "channel")
+        return o.churn = churn_kind::channel, outcome<void>{};
+    if (value == "queue")
+        return o.churn = churn_kind::queue, outcome<void>{};
     return failure("'{}' is not one of connection, channel, queue", value);
 }
 
@@ -201,7 +212,8 @@ const option* by_argument(std::string_view argument) noexcept {
 }
 
 outcome<void> apply(options& o, const option& which, std::string_view value) {
-    if (auto done = which.set(o, value); !done) return failure("--{}: {}", which.long_name, done.error());
+    if (auto done = which.set(o, value); !done)
+        return failure("--{}: {}", which.long_name, done.error());
     return {};
 }
 
@@ -218,9 +230,11 @@ outcome<void> parse_one(options& o, std::span<const std::string>& rest) {
     }
     const bool is_workload = argument == "--workload" || argument == "-w";
     const option* which = by_argument(argument);
-    if (which == nullptr && !is_workload) return failure("unknown option '{}'; see --help", argument);
+    if (which == nullptr && !is_workload)
+        return failure("unknown option '{}'; see --help", argument);
     if (!has_value && (is_workload || !which->value.empty())) {
-        if (rest.empty()) return failure("{} needs a value", argument);
+        if (rest.empty())
+            return failure("{} needs a value", argument);
         value = rest.front();
         rest = rest.subspan(1);
     }
@@ -231,15 +245,20 @@ std::string text_of(const toml::node& node) {
     if (const auto* list = node.as_array()) {
         std::string joined;
         for (const toml::node& each : *list) {
-            if (!joined.empty()) joined += ',';
+            if (!joined.empty())
+                joined += ',';
             joined += text_of(each);
         }
         return joined;
     }
-    if (const auto string = node.value_exact<std::string>()) return *string;
-    if (const auto boolean = node.value_exact<bool>()) return *boolean ? "true" : "false";
-    if (const auto integer = node.value_exact<std::int64_t>()) return fmt::format("{}", *integer);
-    if (const auto real = node.value_exact<double>()) return fmt::format("{}", *real);
+    if (const auto string = node.value_exact<std::string>())
+        return *string;
+    if (const auto boolean = node.value_exact<bool>())
+        return *boolean ? "true" : "false";
+    if (const auto integer = node.value_exact<std::int64_t>())
+        return fmt::format("{}", *integer);
+    if (const auto real = node.value_exact<double>())
+        return fmt::format("{}", *real);
     return {};
 }
 
@@ -247,8 +266,11 @@ void set_defaults(options& o) {
     switch (o.what) {
         case scenario::amqp:
         case scenario::conn:
-        case scenario::churn: break;
-        case scenario::self: o.auto_ack = true; break;
+        case scenario::churn:
+            break;
+        case scenario::self:
+            o.auto_ack = true;
+            break;
         case scenario::fanout:
             o.exchange = "linnet-bench.fanout";
             o.exchange_type = "fanout";
@@ -285,16 +307,19 @@ std::string_view name_of(scenario s) noexcept {
 
 outcome<void> choose_scenario(options& o, std::string_view name) {
     const auto found = std::find_if(scenarios.begin(), scenarios.end(), [&](const auto& e) { return e.name == name; });
-    if (found == scenarios.end()) return failure("unknown scenario '{}'; see --help", name);
+    if (found == scenarios.end())
+        return failure("unknown scenario '{}'; see --help", name);
     o.what = found->what;
-    if (o.name.empty()) o.name = name;
+    if (o.name.empty())
+        o.name = name;
     set_defaults(o);
     return {};
 }
 
 outcome<void> set_option(options& o, std::string_view long_name, std::string_view value) {
     const option* which = by_argument(fmt::format("--{}", long_name));
-    if (which == nullptr) return failure("unknown option '{}'", long_name);
+    if (which == nullptr)
+        return failure("unknown option '{}'", long_name);
     return apply(o, *which, value);
 }
 
@@ -306,11 +331,13 @@ outcome<void> load_workload(options& o, const std::string& path) {
         return failure("{}:{}: {}", path, e.source().begin.line, e.description());
     }
     if (const auto name = file["scenario"].value<std::string>()) {
-        if (auto done = choose_scenario(o, *name); !done) return failure("{}: {}", path, done.error());
+        if (auto done = choose_scenario(o, *name); !done)
+            return failure("{}: {}", path, done.error());
     }
     for (const auto& [key, value] : file) {
         std::string name{key.str()};
-        if (name == "scenario" || name == "description") continue;
+        if (name == "scenario" || name == "description")
+            continue;
         std::replace(name.begin(), name.end(), '_', '-');
         if (auto done = set_option(o, name, text_of(value)); !done) {
             return failure("{}:{}: {}", path, value.source().begin.line, done.error());
@@ -320,22 +347,29 @@ outcome<void> load_workload(options& o, const std::string& path) {
 }
 
 outcome<void> check(const options& o) {
-    if (o.queue_pattern_to < o.queue_pattern_from) return failure("--queue-pattern-to is below --queue-pattern-from");
+    if (o.queue_pattern_to < o.queue_pattern_from)
+        return failure("--queue-pattern-to is below --queue-pattern-from");
     if (!o.queue_pattern.empty() && o.queue_pattern.find("%d") == std::string::npos) {
         return failure("--queue-pattern needs a %d");
     }
-    if (o.producers == 0 && o.consumers == 0) return failure("nothing to do: no producers and no consumers");
+    if (o.producers == 0 && o.consumers == 0)
+        return failure("nothing to do: no producers and no consumers");
     if (o.producers_per_connection == 0 || o.consumers_per_connection == 0) {
         return failure("a connection carries at least one producer or consumer");
     }
-    if (o.threads == 0) return failure("--threads must be at least 1");
-    if (o.interval_seconds < 0.01) return failure("--interval must be at least 0.01");
-    if (o.multi_ack == 0) return failure("--multi-ack must be at least 1");
+    if (o.threads == 0)
+        return failure("--threads must be at least 1");
+    if (o.interval_seconds < 0.01)
+        return failure("--interval must be at least 0.01");
+    if (o.multi_ack == 0)
+        return failure("--multi-ack must be at least 1");
     if (!o.auto_ack && o.prefetch != 0 && o.multi_ack > o.prefetch) {
         return failure("--multi-ack {} would never be reached with --prefetch {}", o.multi_ack, o.prefetch);
     }
-    if (o.in_flight != 0 && o.consumers == 0) return failure("--in-flight needs consumers");
-    if (o.confirm_window > 1U << 20) return failure("--confirm: at most {}", 1U << 20);
+    if (o.in_flight != 0 && o.consumers == 0)
+        return failure("--in-flight needs consumers");
+    if (o.confirm_window > 1U << 20)
+        return failure("--confirm: at most {}", 1U << 20);
     if (o.what == scenario::topic && (o.bindings == 0 || o.keys == 0)) {
         return failure("topic needs --bindings and --keys of at least 1");
     }
@@ -345,19 +379,24 @@ outcome<void> check(const options& o) {
 outcome<options> parse_options(std::span<const std::string> arguments) {
     options o;
     if (!arguments.empty() && !arguments.front().starts_with('-')) {
-        if (auto done = choose_scenario(o, arguments.front()); !done) return tl::unexpected{done.error()};
+        if (auto done = choose_scenario(o, arguments.front()); !done)
+            return tl::unexpected{done.error()};
         arguments = arguments.subspan(1);
     }
     while (!arguments.empty()) {
-        if (auto done = parse_one(o, arguments); !done) return tl::unexpected{done.error()};
+        if (auto done = parse_one(o, arguments); !done)
+            return tl::unexpected{done.error()};
     }
-    if (auto done = check(o); !done) return tl::unexpected{done.error()};
+    if (auto done = check(o); !done)
+        return tl::unexpected{done.error()};
     return o;
 }
 
 std::string help_text() {
-    std::string out = "usage: linnet bench SCENARIO [options]\n       linnet bench --workload FILE [options]\n\nScenarios:\n";
-    for (const scenario_entry& each : scenarios) out += fmt::format("  {:<10}{}\n", each.name, each.help);
+    std::string out =
+        "usage: linnet bench SCENARIO [options]\n       linnet bench --workload FILE [options]\n\nScenarios:\n";
+    for (const scenario_entry& each : scenarios)
+        out += fmt::format("  {:<10}{}\n", each.name, each.help);
     out += "\nOptions (RabbitMQ perf-test's letters where it has them):\n";
     out += fmt::format("  {:<38}{}\n", "-w, --workload FILE", "settings from a TOML file, under the long names below");
     for (const option& each : table) {

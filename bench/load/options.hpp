@@ -38,29 +38,29 @@ struct options {
     unsigned channels = 0;  // for the consumers of one connection; 0: one each
     std::uint32_t size = 16;
     rate_option rate;
-    double consumer_rate = 0;           // a consumer; 0: unlimited
-    unsigned confirm_window = 0;        // 0: no confirms
-    std::uint16_t prefetch = 0;         // 0: unlimited
+    double consumer_rate = 0;     // a consumer; 0: unlimited
+    unsigned confirm_window = 0;  // 0: no confirms
+    std::uint16_t prefetch = 0;   // 0: unlimited
     bool auto_ack = false;
-    unsigned multi_ack = 1;             // acknowledge every n messages
+    unsigned multi_ack = 1;               // acknowledge every n messages
     std::uint64_t producer_messages = 0;  // each; 0: until the time is up
     std::uint64_t consumer_messages = 0;
-    std::uint64_t in_flight = 0;        // messages between producers and consumers, 0: unbounded
+    std::uint64_t in_flight = 0;  // messages between producers and consumers, 0: unbounded
     bool persistent = false;
     bool mandatory = false;
 
     // Topology.
     std::string queue = "linnet-bench";
-    std::string queue_pattern;          // printf's %d
+    std::string queue_pattern;  // printf's %d
     unsigned queue_pattern_from = 1;
     unsigned queue_pattern_to = 1;
     std::vector<std::pair<std::string, std::string>> queue_arguments;
     std::string exchange;
-    std::string exchange_type;          // empty: publish through the default exchange
-    std::string routing_key;            // empty: the queue's name
-    unsigned bindings = 0;              // topic
-    unsigned keys = 1000;               // topic
-    unsigned connections = 1000;        // conn, churn at once
+    std::string exchange_type;    // empty: publish through the default exchange
+    std::string routing_key;      // empty: the queue's name
+    unsigned bindings = 0;        // topic
+    unsigned keys = 1000;         // topic
+    unsigned connections = 1000;  // conn, churn at once
     churn_kind churn = churn_kind::connection;
 
     // Time.
@@ -79,7 +79,7 @@ struct options {
     bool busy_poll = false;
 
     // Reports.
-    std::string csv, json, svg, hgrm;   // paths; "-" is standard output
+    std::string csv, json, svg, hgrm;  // paths; "-" is standard output
     std::vector<std::string> fail_if;
     int broker_pid = 0;
     bool quiet = false;

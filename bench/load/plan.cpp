@@ -29,16 +29,21 @@ std::string topic_key(unsigned i) { return fmt::format("site{}.device{}.temperat
 
 std::string topic_pattern(unsigned i) {
     switch (i % 4) {
-        case 0: return topic_key(i);
-        case 1: return fmt::format("site{}.device{}.*", i / 1000, i);
-        case 2: return fmt::format("*.device{}.temperature", i);
-        default: return fmt::format("site{}.device{}.#", i / 1000, i);
+        case 0:
+            return topic_key(i);
+        case 1:
+            return fmt::format("site{}.device{}.*", i / 1000, i);
+        case 2:
+            return fmt::format("*.device{}.temperature", i);
+        default:
+            return fmt::format("site{}.device{}.#", i / 1000, i);
     }
 }
 
 void add_topic_keys(plan& p, const options& o) {
     const auto queues = static_cast<unsigned>(p.queues.size());
-    for (unsigned i = 0; i < o.bindings; ++i) p.bindings.push_back({i % queues, topic_pattern(i)});
+    for (unsigned i = 0; i < o.bindings; ++i)
+        p.bindings.push_back({i % queues, topic_pattern(i)});
     std::mt19937_64 random{o.seed};
     for (unsigned producer = 0; producer < o.producers; ++producer) {
         std::vector<unsigned> order(o.bindings);
@@ -46,7 +51,8 @@ void add_topic_keys(plan& p, const options& o) {
         std::shuffle(order.begin(), order.end(), random);
         order.resize(std::min(o.keys, o.bindings));
         producer_plan each;
-        for (unsigned i : order) each.targets.push_back({topic_key(i), producer * queues + i % queues});
+        for (unsigned i : order)
+            each.targets.push_back({topic_key(i), producer * queues + i % queues});
         p.producers.push_back(std::move(each));
     }
     p.streams = o.producers * queues;
@@ -54,8 +60,10 @@ void add_topic_keys(plan& p, const options& o) {
 
 // One key that reaches every bound queue alike.
 void add_shared_key(plan& p, const options& o, const std::string& key) {
-    for (unsigned q = 0; q < p.queues.size(); ++q) p.bindings.push_back({q, key});
-    for (unsigned i = 0; i < o.producers; ++i) p.producers.push_back({{{key, i}}});
+    for (unsigned q = 0; q < p.queues.size(); ++q)
+        p.bindings.push_back({q, key});
+    for (unsigned i = 0; i < o.producers; ++i)
+        p.producers.push_back({{{key, i}}});
     p.streams = o.producers;
     p.copies = static_cast<unsigned>(p.queues.size());
 }
@@ -64,7 +72,8 @@ void add_shared_key(plan& p, const options& o, const std::string& key) {
 void add_queue_keys(plan& p, const options& o) {
     const auto queues = static_cast<unsigned>(p.queues.size());
     if (!p.exchange.empty()) {
-        for (unsigned q = 0; q < queues; ++q) p.bindings.push_back({q, p.queues[q]});
+        for (unsigned q = 0; q < queues; ++q)
+            p.bindings.push_back({q, p.queues[q]});
     }
     for (unsigned i = 0; i < o.producers; ++i) {
         producer_plan each;
@@ -78,12 +87,14 @@ void add_queue_keys(plan& p, const options& o) {
 
 void add_connections(plan& p, const options& o) {
     for (unsigned i = 0; i < o.producers; ++i) {
-        if (i % o.producers_per_connection == 0) p.connections.emplace_back();
+        if (i % o.producers_per_connection == 0)
+            p.connections.emplace_back();
         p.connections.back().producers.push_back(i);
     }
     const auto queues = static_cast<unsigned>(p.queues.size());
     for (unsigned i = 0; i < o.consumers; ++i) {
-        if (i % o.consumers_per_connection == 0) p.connections.emplace_back();
+        if (i % o.consumers_per_connection == 0)
+            p.connections.emplace_back();
         connection_plan& at = p.connections.back();
         // More queues than consumers: each consumer takes several. Fewer: several consumers compete.
         for (unsigned q = i % queues; q < queues; q += o.consumers) {
@@ -102,7 +113,8 @@ plan make_plan(const options& o) {
     plan p;
     p.exchange = o.exchange;
     p.exchange_type = o.exchange_type.empty() && !o.exchange.empty() ? "direct" : o.exchange_type;
-    if (p.exchange.empty() && !p.exchange_type.empty()) p.exchange = "linnet-bench." + p.exchange_type;
+    if (p.exchange.empty() && !p.exchange_type.empty())
+        p.exchange = "linnet-bench." + p.exchange_type;
     name_queues(p, o);
     if (o.what == scenario::topic) {
         add_topic_keys(p, o);

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <unistd.h>
 
 namespace linnet::load {
 namespace {
@@ -34,14 +34,17 @@ std::optional<process_usage> read_usage(int pid) {
     std::string text{std::istreambuf_iterator<char>{stat}, {}};
     // The name, field 2, may hold blanks and parentheses; what follows its last one is regular.
     const std::size_t name_end = text.rfind(')');
-    if (name_end == text.npos) return {};
+    if (name_end == text.npos)
+        return {};
     std::istringstream fields{text.substr(name_end + 1)};
     std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
+    for (int field = 3; field < 14; ++field)
+        fields >> skipped;
     std::uint64_t user = 0;
     std::uint64_t system = 0;
     fields >> user >> system;
-    for (int field = 16; field < 20; ++field) fields >> skipped;
+    for (int field = 16; field < 20; ++field)
+        fields >> skipped;
     process_usage usage;
     fields >> usage.threads;
     usage.cpu_seconds = static_cast<double>(user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));

@@ -7,7 +7,7 @@
 namespace linnet::load {
 
 struct process_usage {
-    double cpu_seconds = 0;       // user and system, all threads, the ended ones too; in steps of 10 ms
+    double cpu_seconds = 0;  // user and system, all threads, the ended ones too; in steps of 10 ms
     std::uint64_t rss_bytes = 0;
     std::uint64_t threads = 0;
     std::uint64_t context_switches = 0;

@@ -18,7 +18,8 @@ class producer_pace {
 public:
     producer_pace(schedule when, std::uint64_t messages_max, std::uint32_t window)
         : when_{when}, left_{messages_max == 0 ? std::numeric_limits<std::uint64_t>::max() : messages_max} {
-        if (window != 0) window_.emplace(window);
+        if (window != 0)
+            window_.emplace(window);
     }
 
     void start(schedule when) noexcept { when_ = when; }
@@ -29,7 +30,8 @@ public:
             const std::uint64_t due = when_.due(now_ns);
             most = std::min(most, due > sent_ ? due - sent_ : 0);
         }
-        if (window_) most = std::min(most, window_->room());
+        if (window_)
+            most = std::min(most, window_->room());
         return most;
     }
 
@@ -38,19 +40,22 @@ public:
         const std::int64_t intended = when_.open_loop() ? when_.intended_ns(sent_) : now_ns;
         ++sent_;
         --left_;
-        if (window_) window_->open(intended);
+        if (window_)
+            window_->open(intended);
         return intended;
     }
 
     // When the schedule allows the next one; `at once` (0) in closed loop.
     [[nodiscard]] std::int64_t next_due_ns() const noexcept {
-        if (left_ == 0 || (window_ && window_->room() == 0)) return std::numeric_limits<std::int64_t>::max();
+        if (left_ == 0 || (window_ && window_->room() == 0))
+            return std::numeric_limits<std::int64_t>::max();
         return when_.open_loop() ? when_.intended_ns(sent_) : 0;
     }
 
     template <class Settled>
     void settle(std::uint64_t number, bool multiple, Settled settled) {
-        if (window_) window_->settle(number, multiple, settled);
+        if (window_)
+            window_->settle(number, multiple, settled);
     }
 
     [[nodiscard]] bool open_loop() const noexcept { return when_.open_loop(); }

@@ -27,17 +27,17 @@ struct interval {
 };
 
 struct broker_cost {
-    double cpu_seconds = 0;          // in the measured time
-    double cpu_s_per_million = 0;    // delivered messages; published ones where nobody consumes
-    std::uint64_t rss_bytes = 0;     // at the end
+    double cpu_seconds = 0;        // in the measured time
+    double cpu_s_per_million = 0;  // delivered messages; published ones where nobody consumes
+    std::uint64_t rss_bytes = 0;   // at the end
     std::uint64_t rss_before_bytes = 0;
     std::uint64_t context_switches = 0;
 };
 
 struct report {
-    std::string broker;           // what it calls itself
-    double peak_per_s = 0;        // of the first run, for --rate P%
-    double offered_per_s = 0;     // open loop: what the schedules ask for, by all producers
+    std::string broker;        // what it calls itself
+    double peak_per_s = 0;     // of the first run, for --rate P%
+    double offered_per_s = 0;  // open loop: what the schedules ask for, by all producers
     std::vector<interval> intervals;
     // The measured time, without warm-up and drain.
     double seconds = 0;

@@ -37,14 +37,16 @@ public:
     outcome<report> go(const on_interval& tell) {
         result_.offered_per_s = offered_per_s();
         auto done = driver_.prepare(plan_).and_then([&] { return open_links(); });
-        if (!done) return tl::unexpected{done.error()};
+        if (!done)
+            return tl::unexpected{done.error()};
         result_.broker = driver_.broker();
         start();
         measure(tell);
         drain();
         stop();
         driver_.clean_up(plan_);
-        if (!error_.empty()) return failure("{}", error_);
+        if (!error_.empty())
+            return failure("{}", error_);
         return std::move(result_);
     }
 
@@ -54,12 +56,14 @@ private:
     }
 
     outcome<void> open_links() {
-        for (unsigned i = 0; i < options_.threads; ++i) workers_.emplace_back(options_, state_, i);
+        for (unsigned i = 0; i < options_.threads; ++i)
+            workers_.emplace_back(options_, state_, i);
         unsigned next = 0;
         for (const connection_plan& each : plan_.connections) {
             worker& at = workers_[next++ % workers_.size()];
             auto opened = driver_.open(plan_, each, at.context());
-            if (!opened) return tl::unexpected{opened.error()};
+            if (!opened)
+                return tl::unexpected{opened.error()};
             at.add(std::move(*opened));
         }
         return {};
@@ -68,20 +72,24 @@ private:
     void start() {
         const std::int64_t start_ns = stamp_clock{options_.use_millis}.now_ns();
         started_ = steady::now();
-        for (worker& each : workers_) each.start(start_ns);
+        for (worker& each : workers_)
+            each.start(start_ns);
         last_ = first_ = take_mark();
     }
 
     counts totals() const {
         counts sum;
-        for (const worker& each : workers_) sum += each.totals();
+        for (const worker& each : workers_)
+            sum += each.totals();
         return sum;
     }
 
     mark take_mark() const {
         mark m{steady::now(), totals(), {}, {}};
-        if (options_.broker_pid != 0) m.broker = read_usage(options_.broker_pid);
-        for (const worker& each : workers_) m.busy_seconds.push_back(each.busy_seconds());
+        if (options_.broker_pid != 0)
+            m.broker = read_usage(options_.broker_pid);
+        for (const worker& each : workers_)
+            m.busy_seconds.push_back(each.busy_seconds());
         return m;
     }
 
@@ -96,7 +104,8 @@ private:
     // False if the run ended before.
     bool sleep_until(steady::time_point when) const {
         while (steady::now() < when) {
-            if (over()) return false;
+            if (over())
+                return false;
             std::this_thread::sleep_until(std::min(when, steady::now() + poll));
         }
         return !over();
@@ -104,7 +113,8 @@ private:
 
     std::shared_ptr<histograms> sample() {
         auto sum = std::make_shared<histograms>();
-        for (worker& each : workers_) sum->add(*each.sample());
+        for (worker& each : workers_)
+            sum->add(*each.sample());
         return sum;
     }
 
@@ -140,7 +150,8 @@ private:
         } else {
             result_.times.add(*each.times);
         }
-        if (tell) tell(each);
+        if (tell)
+            tell(each);
         result_.intervals.push_back(std::move(each));
     }
 
@@ -153,7 +164,8 @@ private:
             result_.generator_utilisation =
                 std::max(result_.generator_utilisation, result_.seconds > 0 ? busy / result_.seconds : 0);
         }
-        if (!first_.broker || !last_.broker) return;
+        if (!first_.broker || !last_.broker)
+            return;
         broker_cost cost;
         cost.cpu_seconds = last_.broker->cpu_seconds - first_.broker->cpu_seconds;
         const counts& c = result_.measured;
@@ -176,12 +188,14 @@ private:
         while (steady::now() < deadline && steady::now() - quiet_since < drained_after && !failed()) {
             std::this_thread::sleep_for(poll);
             const counts now = totals();
-            if (now.received != before.received || now.confirmed != before.confirmed) quiet_since = steady::now();
+            if (now.received != before.received || now.confirmed != before.confirmed)
+                quiet_since = steady::now();
             before = now;
             const bool confirmed = options_.confirm_window == 0 || now.confirmed + now.nacked >= now.sent;
             const bool received = options_.consumers == 0 || now.received >= now.sent * plan_.copies;
             // A little longer: what comes beyond the expected number is a finding, too.
-            if (confirmed && received && steady::now() - quiet_since > surplus_wait) break;
+            if (confirmed && received && steady::now() - quiet_since > surplus_wait)
+                break;
         }
     }
 
@@ -191,7 +205,8 @@ private:
             each.join();
             result_.times.add(*each.rest());
             result_.faults += each.faults();
-            if (!each.error().empty()) error_ = each.error();
+            if (!each.error().empty())
+                error_ = each.error();
         }
         result_.total = totals();
         const std::uint64_t expected = options_.consumers != 0 ? expected_deliveries() : 0;
@@ -212,8 +227,6 @@ private:
 
 }  // namespace
 
-outcome<report> run_load(const options& o, driver& with, const on_interval& tell) {
-    return running{o, with}.go(tell);
-}
+outcome<report> run_load(const options& o, driver& with, const on_interval& tell) { return running{o, with}.go(tell); }
 
 }  // namespace linnet::load

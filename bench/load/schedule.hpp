@@ -35,13 +35,17 @@ public:
 
     // How many messages are due at `now_ns`, counted from the start of the schedule.
     [[nodiscard]] std::uint64_t due(std::int64_t now_ns) const noexcept {
-        if (!open_loop()) return std::numeric_limits<std::uint64_t>::max();
-        if (now_ns < start_ns_) return 0;
+        if (!open_loop())
+            return std::numeric_limits<std::uint64_t>::max();
+        if (now_ns < start_ns_)
+            return 0;
         const std::int64_t tick = (now_ns - start_ns_) / quantum_ns_ * quantum_ns_;
         auto count = static_cast<std::uint64_t>(static_cast<double>(tick) / interval_ns_) + 1;
         // Floating point may be off by one at a boundary; intended_ns() is the definition.
-        while (count > 0 && intended_ns(count - 1) > now_ns) --count;
-        while (intended_ns(count) <= now_ns) ++count;
+        while (count > 0 && intended_ns(count - 1) > now_ns)
+            --count;
+        while (intended_ns(count) <= now_ns)
+            ++count;
         return count;
     }
 
@@ -58,7 +62,8 @@ struct schedule_stagger {
     unsigned count = 1;
 
     [[nodiscard]] schedule from(std::int64_t start_ns, std::int64_t quantum_ns) const noexcept {
-        if (rate_per_s <= 0) return {};
+        if (rate_per_s <= 0)
+            return {};
         const double period = std::fmax(1e9 / rate_per_s, static_cast<double>(quantum_ns));
         return {start_ns + static_cast<std::int64_t>(period * index / count), rate_per_s, quantum_ns};
     }

@@ -35,7 +35,8 @@ public:
         if (sequence == next_ && started_) [[likely]] {
             seen_[word(sequence)] |= bit(sequence);
             // Entering a word of the bitmap: what it still holds is window_size numbers old.
-            if (sequence % 64 == 63) seen_[word(sequence + 1)] = 0;
+            if (sequence % 64 == 63)
+                seen_[word(sequence + 1)] = 0;
             ++next_;
             return;
         }
@@ -48,9 +49,7 @@ private:
     static constexpr std::uint32_t words = window_size / 64;
 
     static constexpr std::uint32_t word(std::uint32_t sequence) noexcept { return sequence / 64 % words; }
-    static constexpr std::uint64_t bit(std::uint32_t sequence) noexcept {
-        return std::uint64_t{1} << (sequence % 64);
-    }
+    static constexpr std::uint64_t bit(std::uint32_t sequence) noexcept { return std::uint64_t{1} << (sequence % 64); }
 
     void unexpected(std::uint32_t sequence) noexcept {
         if (!started_) {
@@ -65,7 +64,7 @@ private:
             saw(sequence);
             return;
         }
-        late(sequence, static_cast<std::uint32_t>(-ahead));
+        late(sequence, next_ - sequence);
     }
 
     void skip_to(std::uint32_t sequence) noexcept {
@@ -75,7 +74,8 @@ private:
             seen_.fill(0);
         } else {
             for (std::uint32_t s = next_; s != sequence; ++s) {
-                if (s % 64 == 63) seen_[word(s + 1)] = 0;
+                if (s % 64 == 63)
+                    seen_[word(s + 1)] = 0;
             }
         }
         next_ = sequence;

@@ -20,16 +20,18 @@ struct stamp {
 
 // `size` is the payload's; what does not fit is left out, and read back as 0.
 inline void write_stamp(std::uint8_t* payload, std::size_t size, const stamp& s) noexcept {
-    if (size < stamp_time_bytes) return;
+    if (size < stamp_time_bytes)
+        return;
     wire::store(payload, s.sequence);
     wire::store(payload + 4, static_cast<std::uint64_t>(s.time_ns));
-    if (size >= stamp_bytes) wire::store(payload + 12, s.stream);
+    if (size >= stamp_bytes)
+        wire::store(payload + 12, s.stream);
 }
 
 [[nodiscard]] inline stamp read_stamp(const std::uint8_t* payload, std::size_t size) noexcept {
-    if (size < stamp_time_bytes) return {};
-    return {wire::load<std::uint32_t>(payload),
-            size >= stamp_bytes ? wire::load<std::uint32_t>(payload + 12) : 0,
+    if (size < stamp_time_bytes)
+        return {};
+    return {wire::load<std::uint32_t>(payload), size >= stamp_bytes ? wire::load<std::uint32_t>(payload + 12) : 0,
             static_cast<std::int64_t>(wire::load<std::uint64_t>(payload + 4))};
 }
 

@@ -1,13 +1,13 @@
 #include "bench/load/worker.hpp"
 
-#include <algorithm>
-#include <array>
-#include <csignal>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <algorithm>
+#include <array>
+#include <csignal>
 
 namespace linnet::load {
 namespace {
@@ -41,12 +41,14 @@ void worker::start(std::int64_t start_ns) {
 }
 
 void worker::join() {
-    if (thread_.joinable()) thread_.join();
+    if (thread_.joinable())
+        thread_.join();
     started_ = false;
 }
 
 void worker::pin_thread() noexcept {
-    if (options_.pin.empty()) return;
+    if (options_.pin.empty())
+        return;
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(options_.pin[index_ % options_.pin.size()], &set);
@@ -68,7 +70,8 @@ void worker::run(std::int64_t start_ns) {
     // The default slack of 50 us would show in every scheduled send.
     ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     register_links();
-    for (auto& each : links_) each->begin(start_ns);
+    for (auto& each : links_)
+        each->begin(start_ns);
     const stamp_clock& clock = meter_.clock;
     std::int64_t now = clock.now_ns();
     while (!state_.stopping.load(std::memory_order_relaxed) && !failed()) {
@@ -76,17 +79,21 @@ void worker::run(std::int64_t start_ns) {
         const std::int64_t woken = clock.now_ns();
         const bool busy = turn_links(woken);
         meter_.publish_totals();
-        if (options_.in_flight != 0) wake_held_back();
+        if (options_.in_flight != 0)
+            wake_held_back();
         look_whether_finished(woken);
-        if (sample_wanted_.load(std::memory_order_acquire)) serve_sample();
+        if (sample_wanted_.load(std::memory_order_acquire))
+            serve_sample();
         if (!busy && options_.busy_poll) {
             const std::int64_t idle = idle_ns_.load(std::memory_order_relaxed) + woken - now;
             idle_ns_.store(idle, std::memory_order_relaxed);
         }
         now = busy ? clock.now_ns() : woken;
     }
-    for (auto& each : links_) each->close();
-    if (sample_wanted_.load(std::memory_order_acquire)) serve_sample();
+    for (auto& each : links_)
+        each->close();
+    if (sample_wanted_.load(std::memory_order_acquire))
+        serve_sample();
 }
 
 void worker::wait(std::int64_t now_ns) {
@@ -108,7 +115,8 @@ void worker::wait(std::int64_t now_ns) {
 bool worker::turn_links(std::int64_t now_ns) {
     bool any = false;
     for (std::size_t i = 0; i < links_.size(); ++i) {
-        if (wake_ns_[i] > now_ns) continue;
+        if (wake_ns_[i] > now_ns)
+            continue;
         any = true;
         wake_ns_[i] = links_[i]->turn();
         if (!links_[i]->error().empty()) {
@@ -122,13 +130,15 @@ bool worker::turn_links(std::int64_t now_ns) {
 
 void worker::wake_held_back() {
     const std::uint64_t delivered = state_.delivered.load(std::memory_order_relaxed);
-    if (delivered == delivered_before_) return;
+    if (delivered == delivered_before_)
+        return;
     delivered_before_ = delivered;
     std::replace(wake_ns_.begin(), wake_ns_.end(), when_delivered, std::int64_t{0});
 }
 
 void worker::look_whether_finished(std::int64_t now_ns) {
-    if ((options_.producer_messages | options_.consumer_messages) == 0 || now_ns < next_finished_check_ns_) return;
+    if ((options_.producer_messages | options_.consumer_messages) == 0 || now_ns < next_finished_check_ns_)
+        return;
     next_finished_check_ns_ = now_ns + finished_check_ns;
     finished_.store(std::all_of(links_.begin(), links_.end(), [](const auto& each) { return each->finished(); }),
                     std::memory_order_relaxed);
@@ -146,20 +156,23 @@ std::unique_ptr<histograms> worker::sample() {
     sample_.reset();
     sample_wanted_.store(true, std::memory_order_release);
     // A worker that has failed is gone; its last words are in rest().
-    while (sample_ == nullptr && !failed()) sample_ready_.wait_for(hold, std::chrono::milliseconds{100});
+    while (sample_ == nullptr && !failed())
+        sample_ready_.wait_for(hold, std::chrono::milliseconds{100});
     return sample_ != nullptr ? std::move(sample_) : std::make_unique<histograms>();
 }
 
 double worker::busy_seconds() const noexcept {
     timespec t{};
-    if (!started_ || ::clock_gettime(cpu_clock_, &t) != 0) return 0;
+    if (!started_ || ::clock_gettime(cpu_clock_, &t) != 0)
+        return 0;
     const double idle = static_cast<double>(idle_ns_.load(std::memory_order_relaxed)) / 1e9;
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9 - idle;
 }
 
 sequence_faults worker::faults() const noexcept {
     sequence_faults sum;
-    for (const auto& each : links_) sum += each->faults();
+    for (const auto& each : links_)
+        sum += each->faults();
     return sum;
 }
 

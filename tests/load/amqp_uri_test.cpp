@@ -35,7 +35,7 @@ TEST(AmqpUri, ReadsIpv6AndAnEmptyVhost) {
 
 TEST(AmqpUri, RefusesOtherSchemesAndBadEscapes) {
     EXPECT_FALSE(parse_amqp_uri("http://localhost"));
-    EXPECT_FALSE(parse_amqp_uri("amqp://a%4/"));
+    EXPECT_FALSE(parse_amqp_uri("amqp://a%4@host/"));
     EXPECT_FALSE(parse_amqp_uri("amqp://host/%zz"));
 }
 

@@ -12,7 +12,8 @@ report finished_run() {
     report r;
     r.seconds = 2;
     r.measured.received = 200'000;
-    for (int i = 1; i <= 100; ++i) r.times.latency.record(static_cast<std::uint64_t>(i) * 1000);
+    for (int i = 1; i <= 100; ++i)
+        r.times.latency.record(static_cast<std::uint64_t>(i) * 1000);
     r.times.confirm.record(7'000'000);
     r.faults.missing = 3;
     return r;

@@ -11,7 +11,8 @@ using linnet::load::confirm_window;
 class ConfirmWindow : public ::testing::Test {
 protected:
     void open(int count) {
-        for (int i = 0; i < count; ++i) window.open(++opened);
+        for (int i = 0; i < count; ++i)
+            window.open(++opened);
     }
     std::vector<std::int64_t> settle(std::uint64_t number, bool multiple) {
         std::vector<std::int64_t> out;

@@ -13,7 +13,7 @@ using linnet::load::histogram;
 
 // The same definition on the plain values.
 std::uint64_t exact_percentile(const std::vector<std::uint64_t>& sorted, double percent) {
-    const auto rank = static_cast<std::size_t>(std::ceil(percent / 100 * static_cast<double>(sorted.size())));
+    const auto rank = static_cast<std::size_t>(std::ceil(percent * static_cast<double>(sorted.size()) / 100 - 1e-9));
     return sorted[std::max<std::size_t>(rank, 1) - 1];
 }
 
@@ -29,7 +29,8 @@ TEST(Histogram, IsEmptyAtFirst) {
 
 TEST(Histogram, CountsEachValueBelowTwoThousandExactly) {
     histogram h;
-    for (std::uint64_t v = 1; v <= 1000; ++v) h.record(v);
+    for (std::uint64_t v = 1; v <= 1000; ++v)
+        h.record(v);
     EXPECT_EQ(h.percentile(50), 500U);
     EXPECT_EQ(h.percentile(99), 990U);
     EXPECT_EQ(h.percentile(99.9), 999U);
@@ -82,7 +83,8 @@ TEST(Histogram, TakesRunsAndMergesAsIfRecordedOneByOne) {
     histogram first;
     histogram second;
     for (std::uint64_t v : {5ULL, 70'000ULL, 70'001ULL, 123'456'789ULL}) {
-        for (int i = 0; i < 3; ++i) one_by_one.record(v);
+        for (int i = 0; i < 3; ++i)
+            one_by_one.record(v);
         runs.record(v, 3);
         (v < 70'001 ? first : second).record(v, 3);
     }
@@ -92,7 +94,8 @@ TEST(Histogram, TakesRunsAndMergesAsIfRecordedOneByOne) {
         EXPECT_EQ(each->min(), one_by_one.min());
         EXPECT_EQ(each->max(), one_by_one.max());
         EXPECT_DOUBLE_EQ(each->mean(), one_by_one.mean());
-        for (double p = 0; p <= 100; p += 0.5) EXPECT_EQ(each->percentile(p), one_by_one.percentile(p)) << p;
+        for (double p = 0; p <= 100; p += 0.5)
+            EXPECT_EQ(each->percentile(p), one_by_one.percentile(p)) << p;
     }
 }
 

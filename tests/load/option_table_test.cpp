@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -15,9 +15,11 @@ using namespace linnet::load;
 outcome<options> parse(std::vector<std::string> arguments) { return parse_options(arguments); }
 
 TEST(OptionTable, KnowsPerfTestsLetters) {
-    const auto o = parse({"amqp", "-x", "2", "-y", "3", "-s", "1000", "-c", "50", "-q", "100", "-A", "10", "-C", "1000",
-                          "-D", "2000", "-z", "7.5", "-f", "persistent,mandatory", "-u", "jobs", "-e", "ex", "-t",
-                          "topic", "-k", "key", "-i", "0.5", "-ms", "-R", "400"});
+    const auto o = parse({"amqp", "-x",   "2",    "-y",  "3",   "-s",    "1000",
+                          "-c",   "50",   "-q",   "100", "-A",  "10",    "-C",
+                          "1000", "-D",   "2000", "-z",  "7.5", "-f",    "persistent,mandatory",
+                          "-u",   "jobs", "-e",   "ex",  "-t",  "topic", "-k",
+                          "key",  "-i",   "0.5",  "-ms", "-R",  "400"});
     ASSERT_TRUE(o) << o.error();
     EXPECT_EQ(o->producers, 2U);
     EXPECT_EQ(o->consumers, 3U);
@@ -119,8 +121,9 @@ protected:
 };
 
 TEST_F(WorkloadFile, SetsTheSameOptions) {
-    const auto o = load("scenario = 'fanout'\nconsumers = 1_000\nautoack = false\nrate = '10%'\nflag = ['persistent']\n"
-                        "consumers_per_connection = 100\ntime = 2.5\ndescription = 'x'\n");
+    const auto o = load(
+        "scenario = 'fanout'\nconsumers = 1_000\nautoack = false\nrate = '10%'\nflag = ['persistent']\n"
+        "consumers_per_connection = 100\ntime = 2.5\ndescription = 'x'\n");
     ASSERT_TRUE(o) << o.error();
     EXPECT_EQ(o->what, scenario::fanout);
     EXPECT_EQ(o->consumers, 1000U);

@@ -54,7 +54,8 @@ TEST(Plan, DealsQueuesOutOverProducersAndConsumers) {
     EXPECT_EQ(streams.size(), 5U);
     std::multiset<unsigned> consumed;
     for (const connection_plan& each : p.connections) {
-        for (const subscription_plan& s : each.subscriptions) consumed.insert(s.queue);
+        for (const subscription_plan& s : each.subscriptions)
+            consumed.insert(s.queue);
     }
     EXPECT_EQ(consumed, (std::multiset<unsigned>{0, 1, 2, 3, 4}));
 }
@@ -87,10 +88,13 @@ bool matches(std::string_view pattern, std::string_view key) {
     };
     while (!pattern.empty()) {
         const std::string_view wanted = word(pattern);
-        if (wanted == "#") return true;  // always last here
-        if (key.empty()) return false;
+        if (wanted == "#")
+            return true;  // always last here
+        if (key.empty())
+            return false;
         const std::string_view found = word(key);
-        if (wanted != "*" && wanted != found) return false;
+        if (wanted != "*" && wanted != found)
+            return false;
     }
     return key.empty();
 }
@@ -104,7 +108,8 @@ TEST(Plan, EveryTopicKeyMatchesExactlyItsOwnBinding) {
         different.insert(target.key);
         std::vector<unsigned> queues;
         for (const binding_plan& b : p.bindings) {
-            if (matches(b.key, target.key)) queues.push_back(b.queue);
+            if (matches(b.key, target.key))
+                queues.push_back(b.queue);
         }
         ASSERT_EQ(queues, std::vector<unsigned>{target.stream}) << target.key;
     }
@@ -115,7 +120,8 @@ TEST(Plan, EveryTopicKeyMatchesExactlyItsOwnBinding) {
 TEST(Plan, TheSameSeedGivesTheSameOrder) {
     const auto keys = [](const char* seed) {
         std::vector<std::string> out;
-        for (const auto& t : plan_of({"topic", "--seed", seed}).producers[0].targets) out.push_back(t.key);
+        for (const auto& t : plan_of({"topic", "--seed", seed}).producers[0].targets)
+            out.push_back(t.key);
         return out;
     };
     EXPECT_EQ(keys("1"), keys("1"));

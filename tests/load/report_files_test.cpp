@@ -17,7 +17,8 @@ report small_run() {
     r.seconds = 1;
     r.measured.sent = r.measured.received = 1'000'000;
     auto times = std::make_shared<histograms>();
-    for (std::uint64_t v = 1; v <= 1000; ++v) times->latency.record(v * 1000);
+    for (std::uint64_t v = 1; v <= 1000; ++v)
+        times->latency.record(v * 1000);
     r.times.add(*times);
     interval each;
     each.at_seconds = each.seconds = 1;

@@ -72,9 +72,8 @@ TEST(Run, TinyAndEmptyBodiesCarryNoStamp) {
 }
 
 TEST(Run, FansOutToManyConsumersOfOneConnection) {
-    const report r =
-        run(role::broker, {"fanout", "-y", "30", "--consumers-per-connection", "10", "--channels", "3", "-C", "500",
-                           "-D", "500"});
+    const report r = run(role::broker, {"fanout", "-y", "30", "--consumers-per-connection", "10", "--channels", "3",
+                                        "-C", "500", "-D", "500"});
     EXPECT_EQ(r.total.sent, 500U);
     EXPECT_EQ(r.total.received, 15'000U);
     EXPECT_FALSE(r.faults.any());

@@ -32,7 +32,8 @@ TEST(Schedule, GathersFastMessagesOnTicks) {
     EXPECT_EQ(s.due(start), 1U);
     EXPECT_EQ(s.due(start + 99'999), 1U);
     EXPECT_EQ(s.due(start + 100'000), 11U);
-    for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(s.intended_ns(i), start + 100'000) << i;
+    for (std::uint64_t i = 1; i <= 10; ++i)
+        EXPECT_EQ(s.intended_ns(i), start + 100'000) << i;
     EXPECT_EQ(s.intended_ns(11), start + 200'000);
 }
 
@@ -69,7 +70,8 @@ TEST(ProducerPace, StampsLateMessagesWithTheirIntendedTime) {
     // The generator comes round 5 ms late: six are due, each with its own instant.
     const std::int64_t now = start + 5'000'000;
     ASSERT_EQ(p.allowance(now), 6U);
-    for (std::int64_t i = 0; i < 6; ++i) EXPECT_EQ(p.next(now), start + i * 1'000'000);
+    for (std::int64_t i = 0; i < 6; ++i)
+        EXPECT_EQ(p.next(now), start + i * 1'000'000);
     EXPECT_EQ(p.allowance(now), 0U);
     EXPECT_EQ(p.next_due_ns(), start + 6'000'000);
 }
@@ -101,7 +103,8 @@ TEST(ProducerPace, AFullWindowHoldsBackButKeepsTheSchedule) {
 TEST(ProducerPace, EndsAfterItsMessagesAndTheirConfirms) {
     producer_pace p{{}, 3, 10};
     EXPECT_EQ(p.allowance(1), 3U);
-    for (int i = 0; i < 3; ++i) p.next(1);
+    for (int i = 0; i < 3; ++i)
+        p.next(1);
     EXPECT_EQ(p.allowance(1), 0U);
     EXPECT_FALSE(p.finished());
     p.settle(3, true, [](std::int64_t) {});

@@ -17,13 +17,15 @@ using linnet::load::sequence_faults;
 
 sequence_faults after(std::initializer_list<std::uint32_t> numbers) {
     sequence_check check;
-    for (const std::uint32_t n : numbers) check.saw(n);
+    for (const std::uint32_t n : numbers)
+        check.saw(n);
     return check.faults();
 }
 
 TEST(SequenceCheck, FindsNothingWrongInOrder) {
     sequence_check check;
-    for (std::uint32_t n = 500; n < 100'000; ++n) check.saw(n);
+    for (std::uint32_t n = 500; n < 100'000; ++n)
+        check.saw(n);
     EXPECT_FALSE(check.faults().any());
 }
 
@@ -49,7 +51,8 @@ TEST(SequenceCheck, ANumberSeenBeforeIsADuplicate) {
 TEST(SequenceCheck, WhatIsOlderThanTheWindowCountsAsDuplicate) {
     sequence_check check;
     check.saw(0);
-    for (std::uint32_t n = 2; n < 5000; ++n) check.saw(n);
+    for (std::uint32_t n = 2; n < 5000; ++n)
+        check.saw(n);
     check.saw(1);
     EXPECT_EQ(check.faults().missing, 1U);
     EXPECT_EQ(check.faults().duplicates, 1U);
@@ -76,9 +79,11 @@ TEST(SequenceCheck, AgreesWithAPlainModel) {
     for (int round = 0; round < 50; ++round) {
         std::vector<std::uint32_t> numbers;
         for (std::uint32_t n = 1000; n < 6000; ++n) {
-            if (random() % 10 == 0) continue;
+            if (random() % 10 == 0)
+                continue;
             numbers.push_back(n);
-            if (random() % 10 == 0) numbers.push_back(n);
+            if (random() % 10 == 0)
+                numbers.push_back(n);
         }
         for (std::size_t i = 0; i + 300 < numbers.size(); i += 300) {
             std::shuffle(numbers.begin() + static_cast<std::ptrdiff_t>(i),
