@@ -193,11 +193,11 @@ private:
     }
     // Nobody can see shards, so where none of the queues is on ours, any will do.
     void keep_local() {
-        const auto local = std::ranges::partition(s_.choice, [this](const binding_node* b) {
+        const auto foreign = std::partition(s_.choice.begin(), s_.choice.end(), [this](const binding_node* b) {
             return b->kind == bind_destination::queue && b->queue.shard == in_.here;
         });
-        if (local.begin() != s_.choice.begin()) {
-            s_.choice.erase(local.begin(), s_.choice.end());
+        if (foreign != s_.choice.begin()) {
+            s_.choice.erase(foreign, s_.choice.end());
         }
     }
     bool take_chosen(const binding_node* b) {

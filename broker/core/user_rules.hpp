@@ -55,8 +55,8 @@ public:
     [[nodiscard]] bool grants_access() const noexcept { return permissions_.has_value(); }
 
 private:
-    const std::optional<permissions> permissions_;
-    const topic_table topics_;  // by exchange
+    const std::optional<permissions> permissions_{};
+    const topic_table topics_{};  // by exchange
 };
 
 }  // namespace linnet::core

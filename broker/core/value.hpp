@@ -21,7 +21,8 @@ enum class value_type : std::uint8_t {
 
 struct value;
 using value_array = std::vector<value>;
-using value_table = std::vector<std::pair<std::string, value>>;  // ordered as sent
+struct table_entry;
+using value_table = std::vector<table_entry>;  // ordered as sent
 
 struct value {
     value_type type = value_type::nothing;
@@ -41,6 +42,17 @@ struct value {
         return type == value_type::string ? std::get_if<std::string>(&data) : nullptr;
     }
     [[nodiscard]] const bool* as_bool() const noexcept { return std::get_if<bool>(&data); }
+};
+
+// Not a std::pair: that would have to be complete where value's own members are declared (clang insists).
+struct table_entry {
+    table_entry() = default;
+    table_entry(std::string k, value v) : first(std::move(k)), second(std::move(v)) {}
+
+    bool operator==(const table_entry&) const = default;
+
+    std::string first;  // the key
+    value second;
 };
 
 // Makers for tests and for code that builds tables.
