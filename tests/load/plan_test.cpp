@@ -120,7 +120,8 @@ TEST(Plan, EveryTopicKeyMatchesExactlyItsOwnBinding) {
 TEST(Plan, TheSameSeedGivesTheSameOrder) {
     const auto keys = [](const char* seed) {
         std::vector<std::string> out;
-        for (const auto& t : plan_of({"topic", "--seed", seed}).producers[0].targets)
+        const plan p = plan_of({"topic", "--seed", seed});
+        for (const target_plan& t : p.producers[0].targets)
             out.push_back(t.key);
         return out;
     };
