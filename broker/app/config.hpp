@@ -69,7 +69,6 @@ struct listener_config {
 struct limits_config {
     std::uint32_t connections = 0;
     std::uint32_t connections_per_address = 0;
-    std::uint32_t unauthenticated_percent = 0;  // of connections; those still in the handshake
     std::uint16_t channels = 0;                 // a connection
     std::uint32_t frame_bytes_max = 0;
     std::uint64_t message_bytes_max = 0;
@@ -97,6 +96,7 @@ struct log_config {
 };
 
 struct compat_config {
+    std::string product;           // what the AMQP server property `product` says
     std::string rabbitmq_version;  // what the AMQP server property `version` says
     std::string cluster_name;      // empty: node_name
     std::string node_name;         // filled with linnet@<host> when not given
@@ -123,13 +123,8 @@ struct user_config {
     bool operator==(const user_config&) const = default;
 };
 
-enum class queue_type : std::uint8_t { classic, quorum, stream };
-
 struct vhost_config {
     std::string name;
-    queue_type default_queue_type = queue_type::classic;
-    std::uint32_t queues_max = 0;    // 0: limits.queues
-    std::uint32_t connections_max = 0;
 
     bool operator==(const vhost_config&) const = default;
 };

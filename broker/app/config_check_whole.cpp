@@ -127,7 +127,7 @@ private:
 
     void check_tenants() {
         if (values_.vhosts.empty()) {
-            values_.vhosts.push_back({"/", queue_type::classic, 0, 0});
+            values_.vhosts.push_back({"/"});
         }
         if (values_.users.empty()) {
             add_guest();

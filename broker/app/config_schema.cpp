@@ -104,7 +104,6 @@ constexpr auto protocol_names = std::array{"amqp"sv, "amqps"sv};
 constexpr auto level_names = std::array{"debug"sv, "info"sv, "warning"sv, "error"sv, "off"sv};
 constexpr auto format_names = std::array{"text"sv, "json"sv};
 constexpr auto mechanism_names = std::array{"PLAIN"sv, "AMQPLAIN"sv, "EXTERNAL"sv};
-constexpr auto queue_type_names = std::array{"classic"sv, "quorum"sv, "stream"sv};
 constexpr auto target_names =
     std::array{"all"sv, "queues"sv, "exchanges"sv, "classic_queues"sv, "quorum_queues"sv, "streams"sv};
 
@@ -159,9 +158,6 @@ constexpr auto limits_keys = std::array{
     key{.name = "connections_per_address", .type = integer, .fallback = "0",
         .description = "Open connections from one client address. 0: no limit.",
         .at = member<&limits_config::connections_per_address>, .max = count_max},
-    key{.name = "unauthenticated", .type = percentage, .fallback = "\"10%\"",
-        .description = "The share of `connections` that may be in the handshake at one time.",
-        .at = member<&limits_config::unauthenticated_percent>},
     key{.name = "channels", .type = integer, .fallback = "2047",
         .description = "Channels a connection (AMQP channel_max).",
         .at = member<&limits_config::channels>, .min = 1, .max = 65535},
@@ -213,6 +209,9 @@ constexpr auto auth_keys = std::array{
 };
 
 constexpr auto compat_keys = std::array{
+    key{.name = "product", .type = text, .fallback = "\"RabbitMQ\"",
+        .description = "Sent as the AMQP server property `product`: clients and their tests look for it. `platform` says Linnet.",
+        .at = member<&compat_config::product>},
     key{.name = "rabbitmq_version", .type = text, .fallback = "\"3.13.7\"",
         .description = "The RabbitMQ release whose behaviour clients may expect; sent as the server property `version`.",
         .at = member<&compat_config::rabbitmq_version>},
@@ -245,13 +244,6 @@ constexpr auto listener_identity = std::array{"name"sv};
 constexpr auto vhost_keys = std::array{
     key{.name = "name", .type = text, .fallback = "", .description = "The tenant's name.",
         .at = member<&vhost_config::name>, .required = true, .example = "\"/\""},
-    key{.name = "default_queue_type", .type = choice, .fallback = "\"classic\"",
-        .description = "For queues declared without x-queue-type.",
-        .at = member<&vhost_config::default_queue_type>, .choices = queue_type_names},
-    key{.name = "max_queues", .type = integer, .fallback = "0", .description = "0: limits.queues.",
-        .at = member<&vhost_config::queues_max>, .max = count_max},
-    key{.name = "max_connections", .type = integer, .fallback = "0", .description = "0: no limit of its own.",
-        .at = member<&vhost_config::connections_max>, .max = count_max},
 };
 constexpr auto name_identity = std::array{"name"sv};
 

@@ -38,6 +38,7 @@ constexpr log::context here{.domain = "broker"};
     s.consumers_per_channel_max = c.limits.consumers_per_channel;
     s.handshake_timeout = c.limits.handshake_timeout_ms * ns_per_ms;
     s.consumer_timeout = static_cast<mono_ns>(c.limits.consumer_timeout_ms) * ns_per_ms;
+    s.product = c.compat.product;
     s.version = c.compat.rabbitmq_version;
     s.platform = version_line();
     s.cluster_name = c.compat.cluster_name.empty() ? c.compat.node_name : c.compat.cluster_name;
@@ -69,7 +70,7 @@ constexpr log::context here{.domain = "broker"};
 }
 
 [[nodiscard]] log::options log_options_of(const config& c) {
-    return {c.log.level, c.log.format, c.log.file, c.log.file.empty() && std::getenv("JOURNAL_STREAM") != nullptr};
+    return {c.log.level, c.log.format, c.log.file, c.log.file.empty() && log::journald_reads_stderr()};
 }
 
 // As many descriptors as we may have: connections are what they are for.

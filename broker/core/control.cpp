@@ -265,7 +265,7 @@ void control::remove(const delete_queue& q) {
                   }
                   if (a.what == owner_answer::verdict::not_empty) {
                       finish({0, fail(error{error_kind::precondition_failed,
-                                            fmt::format("queue '{}' in vhost '{}' is not empty", name, vhost_name)})});
+                                            fmt::format("queue '{}' in vhost '{}' not empty", name, vhost_name)})});
                       return;
                   }
                   static_cast<void>(parts_.editor().remove_queue(handle));

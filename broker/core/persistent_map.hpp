@@ -17,7 +17,7 @@ namespace detail {
 
 // An inner node of a persistent_map: up to 32 children, packed; which ones are there says the bitmap.
 // A bucket, below the last bits of the hash, holds leaves with one and the same hash in any order.
-struct map_branch : counted {
+struct alignas(std::uintptr_t) map_branch : counted {  // its slots follow it
     std::uint32_t bitmap = 0;
     std::uint32_t count = 0;
 

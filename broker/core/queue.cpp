@@ -47,9 +47,10 @@ queue::consumer* queue::next_taker() noexcept {
         return next_taker_by_priority();
     }
     for (std::size_t i = 0; i < n; ++i) {
+        consumer* c = order_[turn_];
         turn_ = turn_ + 1 < n ? turn_ + 1 : 0;
-        if (can_take(*order_[turn_])) {
-            return order_[turn_];
+        if (can_take(*c)) {
+            return c;
         }
     }
     return nullptr;
@@ -65,9 +66,9 @@ queue::consumer* queue::next_taker_by_priority() noexcept {
         }
         const std::size_t size = last - first;
         for (std::size_t i = 0; i < size; ++i) {
-            const std::size_t at = first + (turn_ + 1 + i) % size;
+            const std::size_t at = first + (turn_ + i) % size;
             if (can_take(*order_[at])) {
-                turn_ = at - first;
+                turn_ = at - first + 1;
                 return order_[at];
             }
         }
@@ -87,7 +88,8 @@ queue::consumer* queue::find(consumer_id id) noexcept {
 outcome<consumer_id> queue::attach(attachment a) {
     owner_.check();
     const bool taken = std::ranges::any_of(order_, [](const consumer* c) { return c->a.exclusive; });
-    if (taken || (a.exclusive && !order_.empty())) {
+    // One active consumer among several and one alone contradict each other.
+    if (taken || (a.exclusive && (!order_.empty() || spec_.settings.single_active_consumer))) {
         return fail(error{error_kind::access_refused, "exclusive use"});
     }
     auto free_slot = std::ranges::find_if(consumers_, [](const auto& c) { return c == nullptr; });
@@ -296,6 +298,9 @@ std::optional<delivery> queue::get(bool no_ack) {
         return std::nullopt;
     }
     queue_item item = take_head(*lane);
+    if (with_deadline_ != 0) {
+        drop_expired();  // so that the count that goes with the answer is of messages to be had
+    }
     unacked_ += no_ack ? 0 : 1;
     return delivery{std::move(item.msg), self_, consumer_id{}, item.pos, item.deadline, item.delivery_count,
                     item.redelivered, no_ack};

@@ -22,6 +22,8 @@ public:
     virtual void on_reply(reply&& r) = 0;
     // A publish with confirm has been taken (or refused) by all its targets; sink_tag is what publish() got.
     virtual void on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequence, bool accepted) = 0;
+    // The last of a batch of on_publish_settled(): what one answer can cover together may go out now.
+    virtual void on_settled_batch() = 0;
     // The sink that a deliver_direct() names; null when it is gone.
     [[nodiscard]] virtual delivery_sink* find_sink(std::uint64_t sink_tag) = 0;
     // Whether a deliver_direct() with this routing key would find a sink that takes it (shard::find_direct).

@@ -49,6 +49,17 @@ shard::~shard() {
 
 // ---- The turn ----------------------------------------------------------------------------------
 
+void shard::end() {
+    owner_.check();
+    auto& s = *state_;
+    s.queues.for_each([](auto, auto, std::unique_ptr<queue>& q) { q.reset(); });
+    s.dead.clear();
+    for (timer* t : std::exchange(s.delayed, {})) {
+        delete t;
+    }
+    s.the_control.reset();
+}
+
 void shard::begin_turn() {
     owner_.check();
     message_pool::enter(&state_->messages);

@@ -85,6 +85,12 @@ bool shard_state::drain_rings() {
         const auto n = ring.drain(drain_batch_max, [&](const command& c) { receive(peer, c); });
         more = more || n == drain_batch_max;
     }
+    for (const auto& h : settled_sessions) {
+        if (session_port* session = self.find_session(h)) {
+            session->on_settled_batch();
+        }
+    }
+    settled_sessions.clear();
     return more;
 }
 
@@ -395,10 +401,10 @@ owner_answer shard_state::do_owner_task(owner_task& t) {
             }
             break;
         case owner_task_kind::destroy:
-            if (t.if_unused && a.consumer_count != 0) {
-                a.what = owner_answer::verdict::in_use;
-            } else if (t.if_empty && a.message_count != 0) {
+            if (t.if_empty && a.message_count != 0) {
                 a.what = owner_answer::verdict::not_empty;
+            } else if (t.if_unused && a.consumer_count != 0) {
+                a.what = owner_answer::verdict::in_use;
             } else {
                 a.message_count = q->shut_down();
                 queues.remove(t.handle.slot);

@@ -212,6 +212,9 @@ void shard_state::receive_settled(const publish_settled_command& c) {
     const session_handle to{c.publisher.slot, c.publisher.generation, self.id()};
     if (session_port* session = self.find_session(to)) {
         session->on_publish_settled(c.sink_tag, c.sequence, accepted);
+        if (settled_sessions.empty() || settled_sessions.back() != to) {
+            settled_sessions.push_back(to);
+        }
     }
 }
 
@@ -321,6 +324,11 @@ void shard_state::publish_again(message_ptr m, vhost_id vhost) {
 }
 
 void shard_state::remember(message_ptr m, const vhost_node& v) {
+    const auto* reader_of = parts.reader_of(m->properties_of());
+    const auto unwanted = reader_of == nullptr ? std::nullopt : reader_of->header(m->properties(), "x-recent-history-no-store");
+    if (const bool* no = unwanted ? unwanted->as_bool() : nullptr; no != nullptr && *no) {
+        return;
+    }
     auto kept = std::make_unique<remembered>();
     kept->vhost = topology_view::id_of(v);
     kept->exchange = std::string(m->exchange());

@@ -143,6 +143,7 @@ struct shard_state final : queue_context {
     std::vector<split_publish> splits{1};       // slot 0 means "not split"
     std::vector<std::uint32_t> free_splits;
     std::vector<std::pair<session_handle, reply>> replies_later;
+    std::vector<session_handle> settled_sessions;  // of this drain: to be told that it is over
 
     std::vector<std::deque<command>> backlogs;  // by peer; only while its ring is full
     std::size_t backlog_total = 0;

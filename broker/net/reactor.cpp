@@ -84,6 +84,7 @@ void reactor::run() {
     // The last words to the peers' shards.
     enter();
     static_cast<void>(shard_.end_turn());
+    shard_.end();
     in_turn_ = false;
     if (shard_.prepare_to_sleep()) {
         shard_.awake();

@@ -315,7 +315,7 @@ void amqp_channel::on_body(wire::bytes_view part) {
     }
     auto& builder = content_->builder;
     if (part.size() > builder.missing()) {
-        session_.fail(reply_code::frame_error, "more content than the header announced");
+        session_.fail(reply_code::unexpected_frame, "expected content body, got non content body frame instead");
         return;
     }
     builder.append(part);
@@ -348,18 +348,27 @@ core::shard::route amqp_channel::route_of(const core::message& m, std::span<cons
 }
 
 void amqp_channel::route_and_publish(core::message_ptr msg, bool mandatory, std::span<const std::string> copies) {
+    const auto route = route_of(*msg, copies);
     if (mode_ == mode::transaction) {
-        transaction_->publishes.push_back({std::move(msg), mandatory, {copies.begin(), copies.end()}});
+        transaction_->publishes.push_back({.msg = std::move(msg),
+                                           .mandatory = mandatory,
+                                           .where = {route.where.begin(), route.where.end()},
+                                           .delayed = route.delayed,
+                                           .remember = route.remember});
         return;
     }
-    const auto route = route_of(*msg, copies);
+    hand_over(std::move(msg), mandatory, route, mode_ == mode::confirm ? confirms_.begin() : 0);
+}
+
+void amqp_channel::hand_over(core::message_ptr msg, bool mandatory, const core::shard::route& r,
+                             std::uint64_t sequence) {
     if (msg->exchange().empty() && msg->routing_key().starts_with(reply_prefix)) {
         send_to_reply_queue(msg.share());
     }
-    if (route.where.empty() && mandatory) {
+    if (r.where.empty() && mandatory) {
         say_no_route(msg);
     }
-    dispatch(std::move(msg), route, mode_ == mode::confirm ? confirms_.begin() : 0);
+    dispatch(std::move(msg), r, sequence);
 }
 
 // A reply address is no queue: `mandatory` still finds no route (as RabbitMQ documents it).
@@ -397,8 +406,7 @@ void amqp_channel::flush_confirms() {
 void amqp_channel::on_publish_settled(std::uint64_t sequence, bool accepted) {
     confirms_.settled(sequence, accepted);
     if (mode_ == mode::confirm) {
-        // A batch of them follows in this turn: what is said now covers what has come so far.
-        flush_confirms();
+        session_.mark_dirty(*this);  // one answer for all that this drain brings
         return;
     }
     if (mode_ == mode::transaction) {
@@ -424,31 +432,25 @@ void amqp_channel::on(const amqp::tx_commit&) {
     unacked_.trim();
     flush_acks();
     update_ready();
-    auto t = then(amqp_continuation::kind::commit, false);
     if (confirms_.all_settled()) {
-        finish_commit(t);
+        finish_commit();
     } else {
-        session_.wait(std::move(t));
+        session_.wait(then(amqp_continuation::kind::commit, false));
     }
 }
 
+// To where each was routed when it was published, as RabbitMQ does.
 void amqp_channel::commit_publishes() {
     for (auto& p : std::exchange(transaction_->publishes, {})) {
-        const auto route = route_of(*p.msg, p.copies);
-        if (p.msg->exchange().empty() && p.msg->routing_key().starts_with(reply_prefix)) {
-            send_to_reply_queue(p.msg.share());
-        }
-        if (route.where.empty() && p.mandatory) {
-            say_no_route(p.msg);
-        }
-        const auto sequence = confirms_.begin();
-        dispatch(std::move(p.msg), route, sequence);
+        core::shard::route r;
+        r.where = p.where;
+        r.delayed = p.delayed;
+        r.remember = p.remember;
+        hand_over(std::move(p.msg), p.mandatory, r, confirms_.begin());
     }
 }
 
-void amqp_channel::resume_commit(const amqp_continuation& t) { finish_commit(t); }
-
-void amqp_channel::finish_commit(const amqp_continuation&) {
+void amqp_channel::finish_commit() {
     bool refused = transaction_->refused;
     // Nothing is said of single publishes; the window only told when all of them were settled.
     confirms_.flush([](std::uint64_t, bool) {}, [&](std::uint64_t) { refused = true; });

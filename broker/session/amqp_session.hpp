@@ -59,6 +59,7 @@ public:
     // core::session_port
     void on_reply(core::reply&& r) override;
     void on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequence, bool accepted) override;
+    void on_settled_batch() override { end_batch(); }
     [[nodiscard]] core::delivery_sink* find_sink(std::uint64_t sink_tag) override;
     [[nodiscard]] bool takes_direct(std::string_view key) const override;
     void on_memory_alarm(bool on) override;
@@ -112,10 +113,12 @@ public:
         }
     }
 
+    // The core is at work on a request of ours: the answer goes out before anything that it entails.
+    [[nodiscard]] bool asking() const noexcept { return asking_; }
     // Hands the request to the core and its answer to the channel, at once or later.
     void ask(core::request_body body, amqp_continuation then);
     void ask_reply_queue(core::session_handle to, std::string key, amqp_continuation then);
-    // Input waits; a commit's publishes are to be settled first, then the channel hears resume_commit().
+    // Input waits; a commit's publishes are to be settled first, then the channel hears finish_commit().
     void wait(amqp_continuation then);
     void commit_settled(amqp_channel& c);
 
@@ -150,8 +153,7 @@ private:
         wait_reply = 1,
         wait_output = 2,
         wait_memory = 4,
-        wait_congestion = 8,
-        wait_login = 16,
+        wait_login = 8,
     };
     struct channel_entry {
         std::uint16_t number = 0;
@@ -294,7 +296,7 @@ private:
     bool memory_alarm_ = false;
     bool blocked_said_ = false;
     bool released_ = false;
-    bool watching_ = false;
+    bool asking_ = false;
     std::uint8_t trouble_lines_ = 0;
     amqp::method_id method_ = 0;
     body_stream body_{};

@@ -84,7 +84,6 @@ TEST(Defaults, LetLinnetStartWithoutAFile) {
     EXPECT_EQ(c.limits.handshake_timeout_ms, 10'000U);
     EXPECT_EQ(c.limits.heartbeat_s, 60U);
     EXPECT_EQ(c.limits.consumer_timeout_ms, 1'800'000U);
-    EXPECT_EQ(c.limits.unauthenticated_percent, 10U);
     EXPECT_EQ(c.memory.high_watermark, (memory_amount{60, 0}));
     EXPECT_EQ(c.auth.mechanisms, (std::vector{auth_mechanism::plain, auth_mechanism::amqplain}));
     EXPECT_EQ(c.compat.rabbitmq_version, "3.13.7");
@@ -235,10 +234,6 @@ INSTANTIATE_TEST_SUITE_P(Forms, ConfigError, ::testing::Values(
                "linnet.toml:1:17 drain_timeout: expected a duration such as \"30s\", \"500ms\" or \"1h30m\", got \"30x\""},
     error_case{"[limits]\nmessage_size = \"64 MB\"\n",
                "linnet.toml:2:16 limits.message_size: expected a size such as \"64MiB\", or bytes, got \"64 MB\""},
-    error_case{"[limits]\nunauthenticated = 10\n",
-               "linnet.toml:2:19 limits.unauthenticated: expected a percentage such as \"60%\", got an integer"},
-    error_case{"[limits]\nunauthenticated = \"101%\"\n",
-               "linnet.toml:2:19 limits.unauthenticated: expected a percentage such as \"60%\", got \"101%\""},
     error_case{"[memory]\nhigh_watermark = \"0%\"\n",
                "linnet.toml:2:18 memory.high_watermark: expected a percentage such as \"60%\", or a size such as "
                "\"512MiB\", got \"0%\""},
