@@ -178,9 +178,10 @@ void shard_state::pass_to_session(session_handle to, reply&& r) {
     if (r.result && std::holds_alternative<got_message>(*r.result)) {
         auto& got = std::get<got_message>(*r.result);
         if (got.message && !got.message->no_ack) {
+            const shard_id owner = got.message->queue.shard;
             std::vector<delivery> batch;
             batch.push_back(std::move(*got.message));
-            give_back(batch.front().queue.shard, give_back_kind::requeue, std::move(batch));
+            give_back(owner, give_back_kind::requeue, std::move(batch));
         }
     }
 }
