@@ -53,7 +53,7 @@ namespace {
     // Erlang always writes a point: 1.0, 1.0e22.
     std::string text = fmt::format("{}", number);
     const auto exponent = text.find('e');
-    if (text.find('.') == std::string::npos && text.find("n") == std::string::npos) {
+    if (text.find('.') == std::string::npos && text.find('n') == std::string::npos) {
         text.insert(exponent == std::string::npos ? text.size() : exponent, ".0");
     }
     return text;

@@ -796,7 +796,7 @@ std::vector<queue_entry> topology_editor::queues_of_session(session_handle owner
 
 // ---- Rights ------------------------------------------------------------------------------------
 
-outcome<void> topology_editor::set_permissions(std::string_view user, vhost_id v, permission_patterns p) {
+outcome<void> topology_editor::set_permissions(std::string_view user, vhost_id v, const permission_patterns& p) {
     owner_.check();
     if (state_->vhost(v) == nullptr) {
         return fail(no_vhost());
@@ -817,7 +817,7 @@ void topology_editor::clear_permissions(std::string_view user, vhost_id v) {
 }
 
 outcome<void> topology_editor::set_topic_permissions(std::string_view user, vhost_id v, std::string_view exchange,
-                                                     topic_patterns p) {
+                                                     const topic_patterns& p) {
     owner_.check();
     const vhost_node* vhost = state_->vhost(v);
     if (vhost == nullptr) {

@@ -103,10 +103,10 @@ public:
     [[nodiscard]] std::vector<queue_entry> queues_of_session(session_handle owner) const;
 
     // ---- Rights --------------------------------------------------------------------------------
-    [[nodiscard]] outcome<void> set_permissions(std::string_view user, vhost_id v, permission_patterns p);
+    [[nodiscard]] outcome<void> set_permissions(std::string_view user, vhost_id v, const permission_patterns& p);
     void clear_permissions(std::string_view user, vhost_id v);
     [[nodiscard]] outcome<void> set_topic_permissions(std::string_view user, vhost_id v, std::string_view exchange,
-                                                      topic_patterns p);
+                                                      const topic_patterns& p);
     void clear_topic_permissions(std::string_view user, vhost_id v, std::string_view exchange);
     // In every vhost.
     void remove_user(std::string_view user);
