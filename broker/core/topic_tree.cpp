@@ -28,17 +28,28 @@ void add_below(node_ref<topic_node>& child, levels left, node_ref<binding_node> 
     add(child.own(), left, std::move(binding));
 }
 
+// The child that a wildcard which is not the last leads to; null for a literal.
+[[nodiscard]] node_ref<topic_node>* wildcard_child(topic_node& n, edge kind) noexcept {
+    switch (kind) {
+        case edge::one: return &n.one;
+        case edge::many0:
+        case edge::many1: return &n.many0;
+        case edge::literal: break;
+    }
+    return nullptr;
+}
+
 void add(topic_node& n, levels left, node_ref<binding_node> binding) {
     if (binding_set* end = end_of(n, left)) {
         end->put(std::move(binding));
+        n.note_rare();
         return;
     }
     const pattern_level first = left.front();
-    switch (first.kind) {
-        case edge::one: return add_below(n.one, left.subspan(1), std::move(binding));
-        case edge::many0:
-        case edge::many1: return add_below(n.many0, left.subspan(1), std::move(binding));
-        case edge::literal: break;
+    if (auto* child = wildcard_child(n, first.kind)) {
+        add_below(*child, left.subspan(1), std::move(binding));
+        n.note_rare();
+        return;
     }
     const auto hash = text_hash(first.text);
     topic_node* child = n.literals.own(hash, first.text);
@@ -65,14 +76,14 @@ void remove_below(node_ref<topic_node>& child, levels left, const binding_node& 
 void remove(topic_node& n, levels left, const binding_node& binding) {
     if (binding_set* end = end_of(n, left)) {
         end->erase(binding.hash, binding.identity());
+        n.note_rare();
         return;
     }
     const pattern_level first = left.front();
-    switch (first.kind) {
-        case edge::one: return remove_below(n.one, left.subspan(1), binding);
-        case edge::many0:
-        case edge::many1: return remove_below(n.many0, left.subspan(1), binding);
-        case edge::literal: break;
+    if (auto* child = wildcard_child(n, first.kind)) {
+        remove_below(*child, left.subspan(1), binding);
+        n.note_rare();
+        return;
     }
     const auto hash = text_hash(first.text);
     topic_node* child = n.literals.own(hash, first.text);
