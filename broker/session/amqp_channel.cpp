@@ -66,6 +66,7 @@ void amqp_channel::release() {
     flush_acks();
     requeue_all();
     consumers_.clear();
+    ended_.clear();
     content_.reset();
     transaction_.reset();
     replies_.reset();
@@ -88,6 +89,10 @@ void amqp_channel::on_reply(core::reply&& r, const amqp_continuation& t) {
         // A queue that vanished while its consumer was being cancelled is no reason to complain.
         if (t.what == kind::cancel) {
             cancelled(t);
+            return;
+        }
+        if (t.what == kind::find_reply_queue) {
+            fail(reply_code::not_found, fmt::format("no {}", in_vhost("queue", t.name)));
             return;
         }
         fail(r.result.error());
@@ -146,6 +151,9 @@ void amqp_channel::on_reply(core::reply&& r, const amqp_continuation& t) {
 void amqp_channel::end_batch() {
     flush_acks();
     flush_confirms();
+    for (const auto& tag : std::exchange(ended_, {})) {
+        say_cancelled(tag);
+    }
     if (wants_resume_ && ready_) {
         wants_resume_ = false;
         session_.shard().resume(*this);

@@ -42,7 +42,8 @@ public:
     // Some of the content's body; how frames cut it does not matter.
     void on_body(wire::bytes_view part);
     void on_reply(core::reply&& r, const amqp_continuation& then);
-    void resume_commit(const amqp_continuation& then);
+    // All publishes of the commit under way have been settled.
+    void finish_commit();
     void on_publish_settled(std::uint64_t sequence, bool accepted);
 
     // ---- From the session ----------------------------------------------------------------------
@@ -97,7 +98,9 @@ private:
     struct buffered_publish {
         core::message_ptr msg;
         bool mandatory = false;
-        std::vector<std::string> copies;
+        std::vector<core::queue_handle> where;
+        bool delayed = false;
+        bool remember = false;
     };
     struct buffered_settlement {
         std::uint64_t tag;
@@ -188,16 +191,17 @@ private:
     [[nodiscard]] bool rewrite_reply_to(prepared& p);
     void route_and_publish(core::message_ptr msg, bool mandatory, std::span<const std::string> copies);
     [[nodiscard]] core::shard::route route_of(const core::message& m, std::span<const std::string> copies);
+    void hand_over(core::message_ptr msg, bool mandatory, const core::shard::route& r, std::uint64_t sequence);
     void dispatch(core::message_ptr msg, const core::shard::route& r, std::uint64_t sequence);
     void send_to_reply_queue(core::message_ptr msg);
     void finish_content();
     void say_no_route(const core::message_ptr& msg);
     void flush_confirms();
     void commit_publishes();
-    void finish_commit(const amqp_continuation& then);
     incoming& content();
 
     // Consuming (amqp_channel_consume.cpp).
+    void say_cancelled(std::string_view tag);
     void consume_replies(const amqp::basic_consume& m);
     void consumed(core::reply&& r, const amqp_continuation& then);
     void cancelled(const amqp_continuation& then);
@@ -240,6 +244,7 @@ private:
 
     // Consuming.
     std::vector<consumer> consumers_;
+    std::vector<std::string> ended_;      // consumers to be cancelled once the answer under way is out
     unacked_window unacked_;
     ack_run acks_{};
     std::uint32_t prefetch_ = 0;         // of consumers to come; 0: unlimited

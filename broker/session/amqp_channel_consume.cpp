@@ -214,10 +214,20 @@ void amqp_channel::on_cancelled(std::uint64_t tag, core::cancel_reason) {
     if (c == nullptr || closing_) {
         return;
     }
-    if (session_.abilities().consumer_cancel_notify) {
-        send(amqp::basic_cancel{.consumer_tag = c->tag, .no_wait = true});
+    if (session_.asking()) {
+        // It is we who delete the queue: delete-ok comes first.
+        ended_.push_back(c->tag);
+        session_.mark_dirty(*this);
+    } else {
+        say_cancelled(c->tag);
     }
     forget_consumer(*c);
+}
+
+void amqp_channel::say_cancelled(std::string_view tag) {
+    if (session_.abilities().consumer_cancel_notify) {
+        send(amqp::basic_cancel{.consumer_tag = tag, .no_wait = true});
+    }
 }
 
 void amqp_channel::on(const amqp::basic_qos& m) {

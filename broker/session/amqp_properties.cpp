@@ -4,6 +4,8 @@
 #include "protocol/amqp/content.hpp"
 #include "protocol/amqp/properties_builder.hpp"
 
+#include <algorithm>
+
 namespace linnet::session {
 namespace {
 
@@ -86,10 +88,30 @@ void put_death(amqp::table_builder& to, const death& d) {
     to.end();
 }
 
-void put_deaths(amqp::table_builder& to, const death_log& log) {
+amqp::array_view deaths_in(amqp::table_view headers) {
+    const auto field = headers.find("x-death");
+    return field ? field->as_array().value_or(amqp::array_view{}) : amqp::array_view{};
+}
+
+bool alike(const death& a, const death& b) {
+    return a.queue == b.queue && a.reason == b.reason && a.count == b.count && a.exchange == b.exchange &&
+           a.routing_keys == b.routing_keys && a.first_time == b.first_time &&
+           a.original_expiration == b.original_expiration;
+}
+
+// A row that the publisher sent along and nothing has been added to goes out as it came.
+void put_deaths(amqp::table_builder& to, const death_log& log, amqp::array_view published) {
     to.begin_array("x-death");
     for (const auto& row : log.rows) {
-        put_death(to, row);
+        const auto as_published = std::find_if(published.begin(), published.end(), [&](const amqp::field_value& v) {
+            const auto read = read_death(v.as_table().value_or(amqp::table_view{}));
+            return read && alike(*read, row);
+        });
+        if (as_published != published.end()) {
+            to.add(*as_published);
+        } else {
+            put_death(to, row);
+        }
     }
     to.end();
 }
@@ -166,7 +188,7 @@ std::string properties_with_history(const core::message& m, std::uint32_t delive
     amqp::table_builder headers;
     if (const auto* log = m.deaths()) {
         headers.put_all_but(headers_of(base), {"x-death", "x-delivery-count"});
-        put_deaths(headers, *log);
+        put_deaths(headers, *log, deaths_in(headers_of(base)));
         // Who published an x-death has told of the first death already, or has none to tell of.
         if (!headers_of(base).contains("x-death")) {
             put_first_death(headers, *log);

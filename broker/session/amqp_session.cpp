@@ -12,7 +12,6 @@ namespace {
 using amqp::reply_code;
 
 constexpr mono_ns timeout_check_interval = 60 * ns_per_s;
-constexpr mono_ns congestion_retry = ns_per_ms;
 // A session that provokes one error after the other does not fill the log.
 constexpr std::uint8_t trouble_lines_max = 8;
 
@@ -78,9 +77,6 @@ void amqp_session::begin_batch() {
     refresh_vhost();
     if (phase_ == phase::running && vhost_ == nullptr) {
         fail(reply_code::connection_forced, fmt::format("vhost '{}' is deleted", vhost_name_));
-    }
-    if (shard_.congested()) {
-        pause(wait_congestion);
     }
 }
 
@@ -184,7 +180,8 @@ std::size_t amqp_session::take_publish(const amqp::frame& f, std::span<const std
     }
     used += head->size();
     const auto content = amqp::decode_content_header(head->payload);
-    if (!content || content->class_number != static_cast<std::uint16_t>(amqp::class_id::basic)) [[unlikely]] {
+    if (!content || content->weight != 0 ||
+        content->class_number != static_cast<std::uint16_t>(amqp::class_id::basic)) [[unlikely]] {
         return 0;
     }
     wire::bytes_view body;
@@ -480,7 +477,9 @@ void amqp_session::unexpected_method() {
 // ---- The core's answers ------------------------------------------------------------------------
 
 void amqp_session::ask(core::request_body body, amqp_continuation then) {
+    asking_ = true;
     auto r = shard_.submit({vhost_id_, handle_, ++cookie_, std::move(body)});
+    asking_ = false;
     refresh_vhost();
     if (r) {
         answer(std::move(*r), then);
@@ -511,7 +510,7 @@ void amqp_session::commit_settled(amqp_channel& c) {
     const auto then = std::exchange(waiting_, nullptr);
     method_ = then->method;
     refresh_vhost();
-    c.resume_commit(*then);
+    c.finish_commit();
     resume(wait_reply);
 }
 
@@ -579,10 +578,6 @@ void amqp_session::pause(pause_reason why) {
     if (why == wait_memory && !blocked_said_ && abilities_.connection_blocked) {
         blocked_said_ = true;
         send(0, amqp::connection_blocked{.reason = "low on memory"});
-    }
-    if (why == wait_congestion) {
-        timer::stop();
-        shard_.timers().start(*this, shard_.now() + congestion_retry);
     }
     if (std::exchange(paused_, static_cast<std::uint8_t>(paused_ | why)) == 0) {
         host_.pause_reading();
@@ -695,9 +690,6 @@ void amqp_session::arm_timer() {
     if (phase_ == phase::running && next_check_ != 0) {
         consider(next_check_);
     }
-    if ((paused_ & wait_congestion) != 0) {
-        consider(shard_.now() + congestion_retry);
-    }
     if (next != 0) {
         shard_.timers().start(*this, std::max(next, shard_.now() + ns_per_ms));
     }
@@ -718,9 +710,6 @@ void amqp_session::on_timer(mono_ns now) {
             return;
         }
         check_timeouts(now);
-    }
-    if ((paused_ & wait_congestion) != 0 && !shard_.congested()) {
-        resume(wait_congestion);
     }
     arm_timer();
 }
