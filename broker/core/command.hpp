@@ -38,6 +38,7 @@ enum class command_kind : std::uint8_t {
     owner_task,        // the control to a queue's owner: create, inspect, destroy, apply
     owner_answer,      // ... and back
     queue_unused,      // an owner to the control: this queue asks to be deleted
+    answer_after,      // ... and this reply is to be given when that has been done
     consumer_cancelled,  // an owner to a consumer's shard
     set_prefetch,
     remember,          // a message for a recent-history exchange, to the control shard

@@ -46,17 +46,22 @@ control::control(broker& parts, shard_state& home) : parts_(parts), home_(home) 
 // ---- One after the other -----------------------------------------------------------------------
 
 void control::execute(std::unique_ptr<routed_request> r) {
-    line_.push_back({std::move(r), {}, {}});
+    line_.push_back({std::move(r), {}, {}, {}, nullptr});
+    work();
+}
+
+void control::answer_after(session_handle to, reply&& r) {
+    line_.push_back({nullptr, {}, {}, to, std::make_unique<reply>(std::move(r))});
     work();
 }
 
 void control::remove_unused(queue_handle q) {
-    line_.push_back({nullptr, q, {}});
+    line_.push_back({nullptr, q, {}, {}, nullptr});
     work();
 }
 
 void control::run(topology_change change) {
-    line_.push_back({nullptr, {}, std::move(change)});
+    line_.push_back({nullptr, {}, std::move(change), {}, nullptr});
     work();
 }
 
@@ -117,6 +122,10 @@ void control::begin(job& j) {
         auto changed = j.change(editor);
         publish();
         apply_next(std::move(changed));
+        return;
+    }
+    if (j.answer != nullptr) {
+        home_.answer(j.to, std::move(*j.answer));
         return;
     }
     if (j.asked == nullptr) {

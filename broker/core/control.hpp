@@ -29,6 +29,8 @@ public:
     control(broker& parts, shard_state& home);
 
     void execute(std::unique_ptr<routed_request> r);
+    // Gives the answer once everything that stands in line before it has been done.
+    void answer_after(session_handle to, reply&& r);
     // Not asked by a session: an auto-delete queue lost its last consumer, or expired.
     void remove_unused(queue_handle q);
     void on_answer(owner_answer&& a);
@@ -42,7 +44,9 @@ private:
     struct job {
         std::unique_ptr<routed_request> asked;       // or:
         queue_handle unused;                          // or:
-        topology_change change;
+        topology_change change;                       // or:
+        session_handle to{};                          // the one who waits for
+        std::unique_ptr<reply> answer;
     };
     using next_step = std::function<void(owner_answer&&)>;
 

@@ -73,6 +73,7 @@ public:
     [[nodiscard]] std::uint64_t ready_bytes() const noexcept { return ready_bytes_; }
     [[nodiscard]] std::uint64_t unacked_count() const noexcept { return unacked_; }
     [[nodiscard]] std::uint64_t consumer_count() const noexcept { return order_.size(); }
+    [[nodiscard]] bool had_consumer() const noexcept { return had_consumer_; }
 
     // ---- Messages ------------------------------------------------------------------------------
     [[nodiscard]] enqueue_result enqueue(message_ptr m);

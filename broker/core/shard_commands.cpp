@@ -130,9 +130,12 @@ void shard_state::receive(shard_id from, const command& c) {
         case command_kind::queue_request: {
             const auto r = take<routed_request>(c.pointer);
             const auto proxy = std::holds_alternative<consume>(r->what.body) ? r->proxy_slot + 1 : no_proxy;
-            auto a = std::make_unique<reply>(do_queue_request(*r, from));
             const auto to = r->what.from;
-            send_pointer(from, command_kind::reply, a.release(), {to.slot, to.generation}, proxy);
+            auto a = after_removal(r->target, to, do_queue_request(*r, from));
+            if (a) {
+                auto moved = std::make_unique<reply>(std::move(*a));
+                send_pointer(from, command_kind::reply, moved.release(), {to.slot, to.generation}, proxy);
+            }
             return;
         }
         case command_kind::control_request: the_control->execute(take<routed_request>(c.pointer)); return;
@@ -152,6 +155,11 @@ void shard_state::receive(shard_id from, const command& c) {
         case command_kind::owner_answer: the_control->on_answer(std::move(*take<owner_answer>(c.pointer))); return;
         case command_kind::queue_unused:
             the_control->remove_unused({c.pointer.place.slot, c.pointer.place.generation, from});
+            return;
+        case command_kind::answer_after:
+            the_control->answer_after({c.pointer.place.slot, c.pointer.place.generation,
+                                       shard_id{static_cast<std::uint16_t>(c.pointer.tag)}},
+                                      std::move(*take<reply>(c.pointer)));
             return;
         case command_kind::consumer_cancelled:
             if (auto* p = proxies.find(c.pointer.place.slot, c.pointer.place.generation)) {
@@ -225,7 +233,7 @@ std::optional<reply> shard_state::start(request&& r) {
         const auto proxy_slot = c->sink == nullptr ? 0 : forget_source(*c->sink, c->queue, c->consumer);
         if (c->queue.shard == self.id()) {
             end_consumer(c->queue, c->consumer);
-            return reply{r.cookie, std::monostate{}};
+            return after_removal(c->queue, r.from, {r.cookie, std::monostate{}});
         }
         drop_proxy_of(c->queue, c->consumer, proxy_slot);
     }
@@ -365,6 +373,23 @@ void shard_state::end_consumer(queue_handle h, consumer_id c) {
         // A single active consumer's successor, or others that its share now goes to.
         schedule_pump(*q);
     }
+}
+
+std::optional<reply> shard_state::after_removal(queue_handle h, session_handle to, reply&& r) {
+    const queue* q = find(h);
+    if (q == nullptr || !to || !q->spec().auto_delete || !q->had_consumer() || q->consumer_count() != 0) {
+        return std::move(r);
+    }
+    // The queue asked the control to be deleted a moment ago; this follows on the same way.
+    if (the_control != nullptr) {
+        remove_unused_queues();
+        the_control->answer_after(to, std::move(r));
+    } else {
+        auto moved = std::make_unique<reply>(std::move(r));
+        send_pointer(control_shard, command_kind::answer_after, moved.release(), {to.slot, to.generation},
+                     to.shard.value);
+    }
+    return std::nullopt;
 }
 
 void shard_state::note_source(delivery_sink& sink, queue_handle q, consumer_id c, std::uint32_t proxy_slot) {

@@ -96,6 +96,8 @@ struct shard_state final : queue_context {
     [[nodiscard]] reply do_consume(queue& q, routed_request& r, shard_id asker);
     void finish_consume(const reply& r, std::uint32_t proxy_slot);
     void end_consumer(queue_handle q, consumer_id c);
+    // The reply, if it can be given now: a queue that goes with its last consumer must be gone first.
+    [[nodiscard]] std::optional<reply> after_removal(queue_handle q, session_handle to, reply&& r);
     static void note_source(delivery_sink& sink, queue_handle q, consumer_id c, std::uint32_t proxy_slot);
     [[nodiscard]] static std::uint32_t forget_source(delivery_sink& sink, queue_handle q, consumer_id c);
     void resume(delivery_sink& sink);

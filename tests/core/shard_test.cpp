@@ -183,6 +183,23 @@ TEST_P(Placed, AConsumerThatLeavesGivesBackWhatWasUnderWay) {
     next.got.clear();
 }
 
+TEST_P(Placed, AnAutoDeleteQueueIsGoneWhenItsLastConsumersCancelIsAnswered) {
+    declare_queue q;
+    q.auto_delete = true;
+    for (int i = 0;; ++i) {
+        q.name = "auto" + std::to_string(i);
+        const auto r = c.ask(publisher, q);
+        if (std::get<queue_info>(*r.result).handle.shard.value == GetParam().queue) {
+            break;
+        }
+    }
+    const auto info = c.consume_from(consumer, q.name);
+    ASSERT_TRUE(c.ask(consumer, cancel{info.queue, info.consumer, &consumer}).result);
+    const auto r = c.ask(publisher, get{q.name, true});
+    ASSERT_FALSE(r.result);
+    EXPECT_EQ(r.result.error().kind, error_kind::not_found);
+}
+
 INSTANTIATE_TEST_SUITE_P(Everywhere, Placed,
                          testing::Values(placement{0, 0, 0}, placement{0, 0, 1}, placement{0, 1, 0},
                                          placement{0, 1, 1}, placement{1, 0, 0}, placement{1, 0, 1},
