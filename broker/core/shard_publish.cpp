@@ -41,7 +41,8 @@ shard::route shard::find_route(const vhost_node& v, std::string_view exchange, s
         return {memo.exchange, memo.where, false, false};
     }
     const auto vhost = topology_view::id_of(v);
-    const auto* cached = s.routes.find(version, vhost, exchange, key);
+    const bool caching = s.routes.in_use();
+    const auto* cached = caching ? s.routes.find(version, vhost, exchange, key) : nullptr;
     if (cached == nullptr) {
         const exchange_node* x = topology_view::find_exchange(v, exchange);
         if (x == nullptr) {
@@ -50,7 +51,7 @@ shard::route shard::find_route(const vhost_node& v, std::string_view exchange, s
         s.entropy = s.entropy * 6364136223846793005ULL + 1442695040888963407ULL;
         const auto notes =
             topology_view::route(v, *x, {key, reader, properties, s.entropy >> 16, id_}, *s.scratch);
-        if (!notes.cacheable || notes.delayed || notes.remember != nullptr) {
+        if (!caching || !notes.cacheable || notes.delayed || notes.remember != nullptr) {
             return {x, topology_view::targets_of(*s.scratch), notes.delayed, notes.remember != nullptr};
         }
         cached = &s.routes.add(vhost, exchange, key, x, topology_view::targets_of(*s.scratch));
@@ -71,15 +72,10 @@ shard::route shard::find_routes(const vhost_node& v, std::string_view exchange,
     if (x == nullptr) {
         return {};
     }
-    route r{x, {}, false, false};
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-        s.entropy = s.entropy * 6364136223846793005ULL + 1442695040888963407ULL;
-        const route_input in{keys[i], reader, properties, s.entropy >> 16, id_};
-        const auto notes = i == 0 ? topology_view::route(v, *x, in, *s.scratch)
-                                  : topology_view::route_more(v, *x, in, *s.scratch);
-        r.delayed = r.delayed || notes.delayed;
-        r.remember = r.remember || notes.remember != nullptr;
-    }
+    s.entropy = s.entropy * 6364136223846793005ULL + 1442695040888963407ULL;
+    const route_input in{keys.front(), reader, properties, s.entropy >> 16, id_};
+    const auto notes = topology_view::route_keys(v, *x, keys, in, *s.scratch);
+    route r{x, {}, notes.delayed, notes.remember != nullptr};
     r.where = topology_view::targets_of(*s.scratch);
     return r;
 }
