@@ -91,14 +91,18 @@ class Client(amqp.Socket):
         return super()._read(deadline)
 
     def expect(self, channel, name, seconds=None):
-        event = self.receive(channel, self.seconds if seconds is None else seconds)
+        deadline = time.monotonic() + (self.seconds if seconds is None else seconds)
+        while not self.inboxes[channel] and not self._close() and not self.ended and self._read(deadline):
+            pass
+        event = self.inboxes[channel].popleft() if self.inboxes[channel] else self._close()
         if event is None or event.name != name:
-            # A connection's end explains a channel's silence.
-            if event is None or event.name == amqp.EOF:
-                event = next((e for e in self.inboxes[0] if e.name == "connection.close"), event)
             self.close()
             raise Refused(event)
         return event
+
+    def _close(self):
+        """A connection's end explains a channel's silence."""
+        return next((e for e in self.inboxes[0] if e.name == "connection.close"), None)
 
     def call(self, channel, name, **values):
         self.send(amqp.method_frame(channel, name, **values))
@@ -111,8 +115,13 @@ class Client(amqp.Socket):
         return self.send(publishing(queue, body, channel, exchange, **properties))
 
     def hang_up(self):
-        """The polite end."""
-        self.call(0, "connection.close", reply_code=200)
+        """The polite end, whatever was said about memory before it."""
+        self.send(amqp.method_frame(0, "connection.close", reply_code=200))
+        while (event := self.receive(0, self.seconds)) and event.name in ("connection.blocked", "connection.unblocked"):
+            pass
+        if event is None or event.name != "connection.close-ok":
+            self.close()
+            raise Refused(event)
         end = self.receive(0, self.seconds)
         self.close()
         return end.name == amqp.EOF
