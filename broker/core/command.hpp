@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <string>
 #include <vector>
 
@@ -132,8 +133,9 @@ struct pointer_command {
 };
 
 struct alignas(64) command {
-    command_kind kind = command_kind::free_chain;
-    std::uint16_t count = 0;
+    // No initializers: a ring's slots stay untouched, and their pages unused, until they are filled.
+    command_kind kind;
+    std::uint16_t count;
     union {
         publish_command publish;
         publish_settled_command settled;
@@ -143,5 +145,6 @@ struct alignas(64) command {
     };
 };
 static_assert(sizeof(command) == 64, "a command is one cache line");
+static_assert(std::is_trivially_default_constructible_v<command>);
 
 }  // namespace linnet::core
