@@ -58,6 +58,7 @@ void shard::end() {
         delete t;
     }
     s.the_control.reset();
+    s.reader->offline();
 }
 
 void shard::begin_turn() {

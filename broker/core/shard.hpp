@@ -75,7 +75,7 @@ public:
     // Before blocking: false when work arrived in the meantime. awake() afterwards.
     [[nodiscard]] bool prepare_to_sleep();
     void awake();
-    // Lets go of everything, on the shard's own thread: the last call before the thread ends.
+    // Lets go of everything, on the shard's own thread and in a turn: its last call.
     void end();
     // How long the reactor may block at most.
     [[nodiscard]] mono_ns next_due(mono_ns horizon) const noexcept;

@@ -86,9 +86,6 @@ void reactor::run() {
     static_cast<void>(shard_.end_turn());
     shard_.end();
     in_turn_ = false;
-    if (shard_.prepare_to_sleep()) {
-        shard_.awake();
-    }
 }
 
 // True when something was done, so that more may be there already.
