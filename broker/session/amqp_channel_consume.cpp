@@ -164,6 +164,10 @@ void amqp_channel::consumed(core::reply&& r, const amqp_continuation& t) {
         forget_consumer(c);
         return;
     }
+    if (!c.used) {  // its queue went while the answer was on its way
+        session_.shard().forget_consumer(info->queue, info->consumer, *this);
+        return;
+    }
     c.queue = info->queue;
     c.id = info->consumer;
     c.attached = true;

@@ -398,6 +398,9 @@ void amqp_session::fail(reply_code code, std::string_view text) {
                                    .method_number = amqp::method_of(method_)});
     phase_ = phase::closing;
     start_phase_timer(settings_.close_timeout);
+    if (std::exchange(paused_, std::uint8_t{0}) != 0) {
+        host_.resume_reading();  // whatever we waited for: the close-ok has to be read
+    }
 }
 
 // Who breaks the rules before it is even let in hears nothing, and has to wait for that.
@@ -690,6 +693,9 @@ void amqp_session::arm_timer() {
     if (phase_ == phase::running && next_check_ != 0) {
         consider(next_check_);
     }
+    if (finish_armed_) {
+        consider(shard_.now() + ns_per_ms);
+    }
     if (next != 0) {
         shard_.timers().start(*this, std::max(next, shard_.now() + ns_per_ms));
     }
@@ -704,6 +710,10 @@ void amqp_session::on_timer(mono_ns now) {
         phase_ = phase::done;
         host_.abort();
         return;
+    }
+    finish_armed_ = false;
+    if (dirty_ != nullptr) {
+        end_batch();
     }
     if (phase_ == phase::running) {
         if (!check_heartbeats(now)) {
@@ -737,6 +747,12 @@ bool amqp_session::check_heartbeats(mono_ns now) {
     return true;
 }
 
+void amqp_session::finish_soon() noexcept {
+    if (!std::exchange(finish_armed_, true)) {
+        shard_.timers().start(*this, shard_.now() + ns_per_ms);
+    }
+}
+
 void amqp_session::watch_timeouts() noexcept {
     if (next_check_ == 0) {
         next_check_ = shard_.now() + timeout_check_interval;
@@ -749,6 +765,7 @@ void amqp_session::check_timeouts(mono_ns now) {
         return;
     }
     next_check_ = now + timeout_check_interval;
+    method_ = 0;  // nothing that the client said is to blame
     refresh_vhost();
     for (auto& entry : channels_) {
         if (!entry.channel->closing()) {

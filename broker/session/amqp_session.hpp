@@ -133,6 +133,8 @@ public:
     void blame(amqp::method_id id) noexcept { method_ = id; }
     // The channel has something to say or to tell the core at the batch's end.
     void mark_dirty(amqp_channel& c) noexcept;
+    // What has been marked dirty outside of a batch is to be finished within a tick.
+    void finish_soon() noexcept;
     // Timeouts of this channel's deliveries are to be watched.
     void watch_timeouts() noexcept;
 
@@ -297,6 +299,7 @@ private:
     bool blocked_said_ = false;
     bool released_ = false;
     bool asking_ = false;
+    bool finish_armed_ = false;
     std::uint8_t trouble_lines_ = 0;
     amqp::method_id method_ = 0;
     body_stream body_{};
