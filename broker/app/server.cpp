@@ -73,6 +73,18 @@ constexpr log::context here{.domain = "broker"};
     return {c.log.level, c.log.format, c.log.file, c.log.file.empty() && log::journald_reads_stderr()};
 }
 
+// Those that steer us, until they are waited for. A peer that went away must not end us.
+[[nodiscard]] sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+        sigaddset(&set, s);
+    }
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
 // As many descriptors as we may have: connections are what they are for.
 void raise_descriptor_limit() {
     rlimit limit{};
@@ -101,7 +113,8 @@ void run_on(net::reactor& r, F f) {
 }  // namespace
 
 server::server(loaded_config loaded, config_sources sources, const notifier& n)
-    : loaded_(std::move(loaded)),
+    : signals_(block_signals()),
+      loaded_(std::move(loaded)),
       sources_(std::move(sources)),
       notifier_(n),
       amqp_(amqp_settings_of(loaded_.values)),
@@ -195,6 +208,7 @@ std::string server::open_listeners(const tls_contexts& tls) {
             net::listener::options o;
             o.address = l.bind.host;
             o.port = port;
+            o.connections.tls_handshake_timeout = loaded_.values.limits.handshake_timeout_ms * ns_per_ms;
             auto made = std::make_unique<net::listener>(
                 *s.reactor, o, admission_, [this, desk = s.desk.get()](session::host& h, core::shard& shard) {
                     return std::make_unique<session::amqp_session>(h, shard, *desk, amqp_);
@@ -214,13 +228,6 @@ std::string server::open_listeners(const tls_contexts& tls) {
 // ---- Running -----------------------------------------------------------------------------------
 
 void server::run() {
-    // Before any thread exists, so that all inherit it: signals come to this thread alone.
-    sigemptyset(&signals_);
-    for (const int s : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
-        sigaddset(&signals_, s);
-    }
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
     start_threads();
     announce();
     serve_signals();

@@ -57,6 +57,9 @@ private:
     [[nodiscard]] bool wait_for_connections(mono_ns deadline, bool may_hurry);
     void settle_rings();
 
+    // First of all: blocked before any thread exists (the verifiers come with the constructor), so that every
+    // thread inherits it and signals come to the main thread alone.
+    sigset_t signals_;
     loaded_config loaded_;
     config_sources sources_;
     const notifier& notifier_;
@@ -68,7 +71,6 @@ private:
     std::vector<shard_parts> shards_;
     bound_addresses bound_;
     pid_file pid_file_;
-    sigset_t signals_{};
 };
 
 }  // namespace linnet::app
