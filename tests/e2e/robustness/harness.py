@@ -95,6 +95,8 @@ class Client(amqp.Socket):
         while not self.inboxes[channel] and not self._close() and not self.ended and self._read(deadline):
             pass
         event = self.inboxes[channel].popleft() if self.inboxes[channel] else self._close()
+        if event is None and self.ended:
+            event = amqp.Event(channel, amqp.EOF)
         if event is None or event.name != name:
             self.close()
             raise Refused(event)
