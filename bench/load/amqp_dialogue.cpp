@@ -84,6 +84,23 @@ amqp_dialogue::~amqp_dialogue() {
         ::close(fd_);
 }
 
+namespace {
+
+// "RabbitMQ 3.10.8", "linnet 0.1.0": ours gives RabbitMQ as its product, for the sake of clients that look
+// there, and says who it is as its platform.
+std::string name_of_server(const amqp::table_view& properties) {
+    const auto text_of = [&](std::string_view name) {
+        const auto value = properties.find(name);
+        return std::string{value ? value->as_string().value_or("") : ""};
+    };
+    const auto platform = text_of("platform");
+    if (platform.starts_with("linnet "))
+        return platform.substr(0, platform.find(" ("));
+    return text_of("product") + ' ' + text_of("version");
+}
+
+}  // namespace
+
 outcome<void> amqp_dialogue::log_in(const amqp_uri& uri) {
     out_.assign(amqp::protocol_header.begin(), amqp::protocol_header.end());
     if (auto done = flush(); !done)
@@ -91,13 +108,7 @@ outcome<void> amqp_dialogue::log_in(const amqp_uri& uri) {
     auto start = expect<amqp::connection_start>(0);
     if (!start)
         return tl::unexpected{start.error()};
-    for (const auto& each : start->server_properties) {
-        if (each.name == "product" || each.name == "version") {
-            if (!product_.empty())
-                product_ += ' ';
-            product_ += each.value.as_string().value_or("");
-        }
-    }
+    product_ = name_of_server(start->server_properties);
     amqp::table_builder about;
     about.put("product", std::string_view{"linnet bench"});
     about.begin_table("capabilities")
