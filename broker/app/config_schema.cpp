@@ -107,6 +107,8 @@ constexpr auto mechanism_names = std::array{"PLAIN"sv, "AMQPLAIN"sv, "EXTERNAL"s
 constexpr auto target_names =
     std::array{"all"sv, "queues"sv, "exchanges"sv, "classic_queues"sv, "quorum_queues"sv, "streams"sv};
 
+// A table is read by rows.
+// clang-format off
 constexpr auto top_keys = std::array{
     key{.name = "shards", .type = integer, .fallback = "0",
         .description = "Reactor threads. 0: one a core.",
@@ -354,6 +356,7 @@ constexpr auto all_sections = std::array{
             .description = "As policies, for the operator: limits that users cannot raise.", .keys = policy_keys,
             .open = open_element<&config::operator_policies>, .repeated = true, .identity = policy_identity},
 };
+// clang-format on
 
 }  // namespace
 
