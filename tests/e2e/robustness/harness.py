@@ -199,6 +199,15 @@ def open_descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def idle_descriptors(pid):
+    """Without those of a connection that has just been closed and is being let go."""
+    lowest = open_descriptors(pid)
+    for _ in range(15):
+        time.sleep(0.02)
+        lowest = min(lowest, open_descriptors(pid))
+    return lowest
+
+
 def wait_for(condition, seconds, what):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
