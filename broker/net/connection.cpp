@@ -5,6 +5,8 @@
 #include "broker/net/reactor.hpp"
 #include "broker/net/tls.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -164,6 +166,34 @@ void connection::hold(std::span<const std::uint8_t> rest) {
     if (phase_ == phase::open) {
         held_.assign(rest.begin(), rest.end());
     }
+}
+
+void connection::pause_reading() noexcept {
+    paused_ = true;
+    watch_for_reset();
+}
+
+// Who does not read does not see the end either, and a pause may be long (memory is short, output is stuck):
+// without this a peer that died would keep its descriptor, its exclusive queues and what it was lent. The wait
+// outlasts the pause, so that it costs one system call a connection and not one a pause.
+void connection::watch_for_reset() {
+    if (phase_ != phase::open || std::exchange(watching_, true)) {
+        return;
+    }
+    socket_.async_wait(asio::ip::tcp::socket::wait_error,
+                       [self = shared_from_this()](const asio::error_code& failed) {
+                           self->reactor_.enter();
+                           self->watching_ = false;
+                           if (!failed && self->paused_ && self->was_reset()) {
+                               self->end();
+                           }
+                       });
+}
+
+// Urgent data wakes the wait above as well, and means nothing.
+bool connection::was_reset() noexcept {
+    pollfd look{socket_.native_handle(), 0, 0};
+    return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 void connection::resume_reading() noexcept {

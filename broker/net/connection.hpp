@@ -49,7 +49,7 @@ public:
     void flush_soon() noexcept override;
     void close_after_flush() noexcept override;
     void abort() noexcept override;
-    void pause_reading() noexcept override { paused_ = true; }
+    void pause_reading() noexcept override;
     void resume_reading() noexcept override;
     [[nodiscard]] const session::peer_info& peer() const noexcept override { return peer_; }
 
@@ -74,6 +74,8 @@ private:
     void continue_handshake();
     void open_session();
     void wait_writable();
+    void watch_for_reset();
+    [[nodiscard]] bool was_reset() noexcept;
     void on_readable();
     void discard_input();
     void feed(std::span<const std::uint8_t> fresh);
@@ -98,6 +100,7 @@ private:
     phase phase_ = phase::handshake;
     bool paused_ = false;
     bool reading_ = false;    // a wait for readability is under way
+    bool watching_ = false;   // for a reset while nobody reads
     bool writing_ = false;    // likewise for writability: the socket is full
     bool broken_ = false;     // writing failed
     bool dirty_ = false;
