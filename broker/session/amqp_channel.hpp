@@ -239,7 +239,6 @@ private:
     bool checks_topic_ = false;
     core::route_memo memo_{};
     confirm_window confirms_;
-    std::uint32_t unsaid_ = 0;  // settled by other shards since the last ack
     std::unique_ptr<incoming> content_;
     std::unique_ptr<transaction_log> transaction_;
 

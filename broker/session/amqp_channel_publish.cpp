@@ -21,8 +21,6 @@ using core::topology_view;
 
 // Ten years, RabbitMQ's bound.
 constexpr std::int64_t expiration_max_ms = 315'360'000'000;
-// Confirms from other shards that are worth an ack of their own.
-constexpr std::uint32_t settled_bunch = 64;
 // Where Erlang's formatting of a term begins a new line.
 constexpr std::size_t term_columns = 80;
 
@@ -392,7 +390,6 @@ void amqp_channel::say_no_route(const core::message_ptr& msg) {
 // ---- Confirms ----------------------------------------------------------------------------------
 
 void amqp_channel::flush_confirms() {
-    unsaid_ = 0;
     if (mode_ != mode::confirm || !confirms_.anything_to_say()) {
         return;
     }

@@ -133,8 +133,6 @@ public:
     void blame(amqp::method_id id) noexcept { method_ = id; }
     // The channel has something to say or to tell the core at the batch's end.
     void mark_dirty(amqp_channel& c) noexcept;
-    // What has been marked dirty outside of a batch is to be finished within a tick.
-    void finish_soon() noexcept;
     // Timeouts of this channel's deliveries are to be watched.
     void watch_timeouts() noexcept;
 
@@ -207,7 +205,7 @@ private:
     void leave();
     void finish_leaving();
     void hang_up_later();
-    [[nodiscard]] std::size_t refuse_frame(amqp::fault why, std::span<const std::uint8_t> in);
+    [[nodiscard]] std::size_t refuse_frame(std::span<const std::uint8_t> in);
     void fail_frame(std::uint8_t type, wire::bytes_view payload, std::string_view why);
     void unexpected_frame(const amqp::frame& f);
     [[nodiscard]] static std::string_view state_name(phase p) noexcept;
@@ -299,7 +297,6 @@ private:
     bool blocked_said_ = false;
     bool released_ = false;
     bool asking_ = false;
-    bool finish_armed_ = false;
     std::uint8_t trouble_lines_ = 0;
     amqp::method_id method_ = 0;
     body_stream body_{};
