@@ -208,6 +208,7 @@ std::string server::open_listeners(const tls_contexts& tls) {
             net::listener::options o;
             o.address = l.bind.host;
             o.port = port;
+            o.first = &s == &shards_.front();
             o.connections.tls_handshake_timeout = loaded_.values.limits.handshake_timeout_ms * ns_per_ms;
             auto made = std::make_unique<net::listener>(
                 *s.reactor, o, admission_, [this, desk = s.desk.get()](session::host& h, core::shard& shard) {

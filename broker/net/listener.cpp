@@ -32,6 +32,17 @@ result<void, std::string> listener::open() {
     const auto problem = [&](std::string_view doing) {
         return fail(fmt::format("cannot {} {}:{}: {}", doing, options_.address, options_.port, failed.message()));
     };
+    if (options_.first && options_.port != 0) {
+        asio::ip::tcp::acceptor probe(reactor_.context());
+        probe.open(at.protocol(), failed);
+        if (!failed) {
+            probe.set_option(asio::ip::tcp::acceptor::reuse_address(true), failed);
+            probe.bind(at, failed);
+        }
+        if (failed) {
+            return problem("bind");
+        }
+    }
     acceptor_.open(at.protocol(), failed);
     if (failed) {
         return problem("open a socket for");

@@ -28,6 +28,9 @@ public:
         std::string address = "0.0.0.0";
         std::uint16_t port = 0;
         int backlog = 4096;
+        // The first of several that share the address makes sure that nobody else has it: with SO_REUSEPORT
+        // the kernel would split the clients between two daemons without a word.
+        bool first = true;
         connection::options connections;
     };
 
