@@ -2,13 +2,13 @@
 
 #include "protocol/amqp/table_builder.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace linnet::load {

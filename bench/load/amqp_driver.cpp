@@ -3,9 +3,9 @@
 #include "bench/load/amqp_link.hpp"
 #include "protocol/amqp/table_builder.hpp"
 
-#include <sys/epoll.h>
 #include <algorithm>
 #include <charconv>
+#include <sys/epoll.h>
 
 namespace linnet::load {
 namespace {

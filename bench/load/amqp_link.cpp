@@ -3,12 +3,12 @@
 #include "protocol/amqp/encode.hpp"
 #include "protocol/amqp/methods.hpp"
 
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 namespace linnet::load {
@@ -200,17 +200,10 @@ std::size_t amqp_link::scan_delivery(const std::uint8_t* at, std::size_t method_
 
 void amqp_link::on_frame(const amqp::frame& f, std::int64_t now_ns) {
     switch (f.type) {
-        case amqp::frame_type::method:
-            on_method(f, now_ns);
-            return;
-        case amqp::frame_type::header:
-            on_content_header(channel_at(f.channel), f, now_ns);
-            return;
-        case amqp::frame_type::body:
-            on_body(channel_at(f.channel), f, now_ns);
-            return;
-        case amqp::frame_type::heartbeat:
-            return;
+        case amqp::frame_type::method: on_method(f, now_ns); return;
+        case amqp::frame_type::header: on_content_header(channel_at(f.channel), f, now_ns); return;
+        case amqp::frame_type::body: on_body(channel_at(f.channel), f, now_ns); return;
+        case amqp::frame_type::heartbeat: return;
     }
 }
 

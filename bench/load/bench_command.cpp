@@ -10,9 +10,9 @@
 #include "bench/load/report_text.hpp"
 #include "bench/load/run.hpp"
 
-#include <sys/resource.h>
 #include <algorithm>
 #include <cstdio>
+#include <sys/resource.h>
 
 namespace linnet::load {
 namespace {
@@ -158,13 +158,10 @@ int bench(const options& o, const amqp_uri& uri) {
         case scenario::fanout:
         case scenario::queues:
         case scenario::topic:
-        case scenario::latency:
-            return bench_messages(o, uri);
+        case scenario::latency: return bench_messages(o, uri);
         case scenario::conn:
-        case scenario::churn:
-            return bench_connections(o, uri);
-        case scenario::self:
-            return bench_self(o);
+        case scenario::churn: return bench_connections(o, uri);
+        case scenario::self: return bench_self(o);
     }
     return static_cast<int>(exit_code::usage);
 }

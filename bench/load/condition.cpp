@@ -94,14 +94,10 @@ outcome<double> metric_of(const report& r, std::string_view name) {
 bool condition::holds(const report& r) const {
     const double value = metric_of(r, metric).value_or(0);
     switch (how) {
-        case comparison::above:
-            return value > bar;
-        case comparison::below:
-            return value < bar;
-        case comparison::at_least:
-            return value >= bar;
-        case comparison::at_most:
-            return value <= bar;
+        case comparison::above: return value > bar;
+        case comparison::below: return value < bar;
+        case comparison::at_least: return value >= bar;
+        case comparison::at_most: return value <= bar;
     }
     return false;
 }

@@ -59,12 +59,9 @@ outcome<void> churn_queue(amqp_dialogue& talk, const std::string& name) {
 
 outcome<void> churn_once(const options& o, const amqp_uri& uri, amqp_dialogue& talk) {
     switch (o.churn) {
-        case churn_kind::connection:
-            return churn_connection(uri);
-        case churn_kind::channel:
-            return churn_channel(talk);
-        case churn_kind::queue:
-            return churn_queue(talk, o.queue);
+        case churn_kind::connection: return churn_connection(uri);
+        case churn_kind::channel: return churn_channel(talk);
+        case churn_kind::queue: return churn_queue(talk, o.queue);
     }
     return {};
 }

@@ -6,15 +6,15 @@
 #include "protocol/amqp/methods.hpp"
 
 #include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <array>
 #include <cstring>
 #include <ctime>
 #include <map>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -202,22 +202,14 @@ private:
                 c.channels[channel].key = m->routing_key;
                 return;
             }
-            case amqp::connection_start_ok::id:
-                return reply(c, 0, amqp::connection_tune{2047, frame_max, 0});
-            case amqp::connection_open::id:
-                return reply(c, 0, amqp::connection_open_ok{});
-            case amqp::connection_close::id:
-                return reply(c, 0, amqp::connection_close_ok{});
-            case amqp::channel_open::id:
-                return reply(c, channel, amqp::channel_open_ok{});
-            case amqp::channel_close::id:
-                return reply(c, channel, amqp::channel_close_ok{});
-            case amqp::exchange_declare::id:
-                return reply(c, channel, amqp::exchange_declare_ok{});
-            case amqp::exchange_delete::id:
-                return reply(c, channel, amqp::exchange_delete_ok{});
-            case amqp::basic_qos::id:
-                return reply(c, channel, amqp::basic_qos_ok{});
+            case amqp::connection_start_ok::id: return reply(c, 0, amqp::connection_tune{2047, frame_max, 0});
+            case amqp::connection_open::id: return reply(c, 0, amqp::connection_open_ok{});
+            case amqp::connection_close::id: return reply(c, 0, amqp::connection_close_ok{});
+            case amqp::channel_open::id: return reply(c, channel, amqp::channel_open_ok{});
+            case amqp::channel_close::id: return reply(c, channel, amqp::channel_close_ok{});
+            case amqp::exchange_declare::id: return reply(c, channel, amqp::exchange_declare_ok{});
+            case amqp::exchange_delete::id: return reply(c, channel, amqp::exchange_delete_ok{});
+            case amqp::basic_qos::id: return reply(c, channel, amqp::basic_qos_ok{});
             case amqp::confirm_select::id:
                 c.channels[channel].confirms = true;
                 return reply(c, channel, amqp::confirm_select_ok{});
@@ -242,8 +234,7 @@ private:
                 queues_[std::string{m->queue}].consumers.push_back({&c, channel, std::string{m->consumer_tag}});
                 return reply(c, channel, amqp::basic_consume_ok{m->consumer_tag});
             }
-            default:
-                return;  // acknowledgements and tune-ok need no answer
+            default: return;  // acknowledgements and tune-ok need no answer
         }
     }
 

@@ -1,10 +1,10 @@
 #include "bench/load/option_table.hpp"
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <toml++/toml.h>
 #include <type_traits>
 
 namespace linnet::load {
@@ -266,11 +266,8 @@ void set_defaults(options& o) {
     switch (o.what) {
         case scenario::amqp:
         case scenario::conn:
-        case scenario::churn:
-            break;
-        case scenario::self:
-            o.auto_ack = true;
-            break;
+        case scenario::churn: break;
+        case scenario::self: o.auto_ack = true; break;
         case scenario::fanout:
             o.exchange = "linnet-bench.fanout";
             o.exchange_type = "fanout";

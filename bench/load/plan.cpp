@@ -29,14 +29,10 @@ std::string topic_key(unsigned i) { return fmt::format("site{}.device{}.temperat
 
 std::string topic_pattern(unsigned i) {
     switch (i % 4) {
-        case 0:
-            return topic_key(i);
-        case 1:
-            return fmt::format("site{}.device{}.*", i / 1000, i);
-        case 2:
-            return fmt::format("*.device{}.temperature", i);
-        default:
-            return fmt::format("site{}.device{}.#", i / 1000, i);
+        case 0: return topic_key(i);
+        case 1: return fmt::format("site{}.device{}.*", i / 1000, i);
+        case 2: return fmt::format("*.device{}.temperature", i);
+        default: return fmt::format("site{}.device{}.#", i / 1000, i);
     }
 }
 

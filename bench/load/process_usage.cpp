@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 
 namespace linnet::load {
 namespace {

@@ -3,7 +3,6 @@
 #include "bench/load/format.hpp"
 #include "bench/load/option_table.hpp"
 
-#include <sys/utsname.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <sys/utsname.h>
 #include <thread>
 #include <utility>
 
@@ -93,27 +93,24 @@ struct chart {
 
     double x(double value) const { return left + (value - x_min) / (x_max - x_min) * chart_width; }
     double y(double value) const {
-        const double share =
-            y_log ? std::log10(value / y_min) / std::log10(y_max / y_min) : (value - y_min) / (y_max - y_min);
+        const double share = y_log ? std::log10(value / y_min) / std::log10(y_max / y_min)
+                                   : (value - y_min) / (y_max - y_min);
         return 60 + (1 - share) * chart_height;
     }
     std::string frame(const std::string& title) const {
-        return fmt::format(
-            "<rect x='{0}' y='60' width='{1}' height='{2}' class='frame'/>"
-            "<text x='{0}' y='50' class='title'>{3}</text>\n",
-            left, chart_width, chart_height, xml_text(title));
+        return fmt::format("<rect x='{0}' y='60' width='{1}' height='{2}' class='frame'/>"
+                           "<text x='{0}' y='50' class='title'>{3}</text>\n",
+                           left, chart_width, chart_height, xml_text(title));
     }
     std::string x_tick(double value, const std::string& label) const {
-        return fmt::format(
-            "<path d='M{0:.1f} 60V{1}' class='grid'/><text x='{0:.1f}' y='{2}' text-anchor='middle'>{3}"
-            "</text>\n",
-            x(value), 60 + chart_height, 60 + chart_height + 16, xml_text(label));
+        return fmt::format("<path d='M{0:.1f} 60V{1}' class='grid'/><text x='{0:.1f}' y='{2}' text-anchor='middle'>{3}"
+                           "</text>\n",
+                           x(value), 60 + chart_height, 60 + chart_height + 16, xml_text(label));
     }
     std::string y_tick(double value, const std::string& label) const {
-        return fmt::format(
-            "<path d='M{0} {1:.1f}h{2}' class='grid'/><text x='{3}' y='{4:.1f}' text-anchor='end'>{5}"
-            "</text>\n",
-            left, y(value), chart_width, left - 6, y(value) + 4, xml_text(label));
+        return fmt::format("<path d='M{0} {1:.1f}h{2}' class='grid'/><text x='{3}' y='{4:.1f}' text-anchor='end'>{5}"
+                           "</text>\n",
+                           left, y(value), chart_width, left - 6, y(value) + 4, xml_text(label));
     }
 };
 
@@ -174,9 +171,9 @@ std::string rate_chart(const report& r) {
 }  // namespace
 
 std::string json_report(const options& o, const report& r) {
-    std::string out =
-        fmt::format("{{\"format\": 1, \"name\": {},\n \"broker\": {},\n \"machine\": {},\n \"settings\": {},\n",
-                    json_text(o.name), json_text(r.broker), machine_json(), settings_json(o));
+    std::string out = fmt::format(
+        "{{\"format\": 1, \"name\": {},\n \"broker\": {},\n \"machine\": {},\n \"settings\": {},\n", json_text(o.name),
+        json_text(r.broker), machine_json(), settings_json(o));
     out += fmt::format(
         " \"seconds\": {:.3f}, \"peak_per_s\": {:.1f}, \"offered_per_s\": {:.1f},\n"
         " \"sent_per_s\": {:.1f}, \"received_per_s\": {:.1f}, \"confirmed_per_s\": {:.1f},\n"
@@ -185,11 +182,10 @@ std::string json_report(const options& o, const report& r) {
         r.seconds, r.peak_per_s, r.offered_per_s, r.sent_per_s(), r.received_per_s(), r.confirmed_per_s(), r.total.sent,
         r.total.received, r.total.confirmed, r.total.nacked, r.total.returned, r.total.redelivered, r.faults.missing,
         r.faults.duplicates, r.faults.out_of_order, r.never_arrived);
-    out += fmt::format(
-        " \"broker_cost\": {},\n \"generator\": {{\"cpu_seconds\": {:.3f}, \"ns_per_message\": {:.1f}, "
-        "\"utilisation\": {:.3f}, \"bottleneck\": {}}},\n",
-        cost_json(r), r.generator_cpu_seconds, r.generator_ns_per_message(), r.generator_utilisation,
-        r.generator_is_bottleneck());
+    out += fmt::format(" \"broker_cost\": {},\n \"generator\": {{\"cpu_seconds\": {:.3f}, \"ns_per_message\": {:.1f}, "
+                       "\"utilisation\": {:.3f}, \"bottleneck\": {}}},\n",
+                       cost_json(r), r.generator_cpu_seconds, r.generator_ns_per_message(), r.generator_utilisation,
+                       r.generator_is_bottleneck());
     out += fmt::format(" \"latency_ns\": {},\n \"confirm_ns\": {},\n \"intervals\": [\n",
                        histogram_json(r.times.latency, true), histogram_json(r.times.confirm, true));
     const char* comma = "  ";
@@ -253,8 +249,8 @@ std::string hgrm_report(const histogram& h) {
         }
     });
     out += fmt::format("#[Mean    = {:12.3f}, StdDeviation   = {:12.3f}]\n", h.mean() / 1e3, h.stddev() / 1e3);
-    out +=
-        fmt::format("#[Max     = {:12.3f}, Total count    = {:12}]\n", static_cast<double>(h.max()) / 1e3, h.count());
+    out += fmt::format("#[Max     = {:12.3f}, Total count    = {:12}]\n", static_cast<double>(h.max()) / 1e3,
+                       h.count());
     out += fmt::format("#[Buckets = {:12}, SubBuckets     = {:12}]\n", histogram::value_bits - 10,
                        histogram::sub_bucket_count);
     return out;

@@ -101,9 +101,9 @@ std::string interval_line(const options& o, const interval& each) {
 }
 
 std::string summary(const options& o, const report& r) {
-    std::string out =
-        fmt::format("\n{} against {}: {} B, {} producers, {} consumers, {:.1f} s\n", o.name.empty() ? "run" : o.name,
-                    r.broker, o.size, o.producers, o.consumers, r.seconds);
+    std::string out = fmt::format("\n{} against {}: {} B, {} producers, {} consumers, {:.1f} s\n",
+                                  o.name.empty() ? "run" : o.name, r.broker, o.size, o.producers, o.consumers,
+                                  r.seconds);
     if (r.peak_per_s > 0)
         out += fmt::format("  peak      {:>12}/s   measured first, closed loop\n", grouped(r.peak_per_s));
     if (r.offered_per_s > 0)
@@ -115,8 +115,8 @@ std::string summary(const options& o, const report& r) {
         out += rate_line("received", r.received_per_s(), spread_of(r, &interval::received_per_s), r.measured.received);
     }
     if (o.confirm_window != 0) {
-        out +=
-            rate_line("confirmed", r.confirmed_per_s(), spread_of(r, &interval::confirmed_per_s), r.measured.confirmed);
+        out += rate_line("confirmed", r.confirmed_per_s(), spread_of(r, &interval::confirmed_per_s),
+                         r.measured.confirmed);
     }
     if (!r.times.latency.empty())
         out += percentile_line("latency", r.times.latency);
@@ -138,13 +138,13 @@ std::string summary(const options& o, const connection_report& r) {
     const auto growth = [&](std::uint64_t rss) {
         return opened > 0 ? (static_cast<double>(rss) - static_cast<double>(r.rss_before_bytes)) / opened / 1e3 : 0;
     };
-    out +=
-        fmt::format("  broker    {:.3f} CPU ms each, RSS {} -> {}", r.broker_cpu_seconds * 1e3 / std::max(opened, 1.0),
-                    human_bytes(r.rss_before_bytes), human_bytes(r.rss_after_bytes));
+    out += fmt::format("  broker    {:.3f} CPU ms each, RSS {} -> {}",
+                       r.broker_cpu_seconds * 1e3 / std::max(opened, 1.0), human_bytes(r.rss_before_bytes),
+                       human_bytes(r.rss_after_bytes));
     if (o.what == scenario::conn) {
-        out +=
-            fmt::format(": {:.2f} KB a connection; after {:.0f} s idle {}: {:.2f} KB a connection",
-                        growth(r.rss_after_bytes), o.seconds, human_bytes(r.rss_held_bytes), growth(r.rss_held_bytes));
+        out += fmt::format(": {:.2f} KB a connection; after {:.0f} s idle {}: {:.2f} KB a connection",
+                           growth(r.rss_after_bytes), o.seconds, human_bytes(r.rss_held_bytes),
+                           growth(r.rss_held_bytes));
     }
     return out + '\n';
 }

@@ -161,8 +161,8 @@ private:
         for (std::size_t i = 0; i < workers_.size(); ++i) {
             const double busy = std::max(last_.busy_seconds[i] - first_.busy_seconds[i], 0.0);
             result_.generator_cpu_seconds += busy;
-            result_.generator_utilisation =
-                std::max(result_.generator_utilisation, result_.seconds > 0 ? busy / result_.seconds : 0);
+            result_.generator_utilisation = std::max(result_.generator_utilisation,
+                                                     result_.seconds > 0 ? busy / result_.seconds : 0);
         }
         if (!first_.broker || !last_.broker)
             return;

@@ -1,13 +1,13 @@
 #include "bench/load/worker.hpp"
 
+#include <algorithm>
+#include <array>
+#include <csignal>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include <algorithm>
-#include <array>
-#include <csignal>
 
 namespace linnet::load {
 namespace {

@@ -23,7 +23,8 @@ std::size_t allocations = 0;
 // Not inlined: the compiler would see malloc in one and not in the other, and warn of a mismatch.
 [[gnu::noinline]] void* operator new(std::size_t size) {
     ++allocations;
-    if (void* memory = std::malloc(size); memory != nullptr) return memory;
+    if (void* memory = std::malloc(size); memory != nullptr)
+        return memory;
     throw std::bad_alloc{};
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
@@ -38,16 +39,16 @@ constexpr std::uint32_t frame_max = 131072;
 constexpr std::array<std::uint8_t, 3> persistent{0x10, 0, 2};
 // content_type, headers {"trace": 'S' of 8 bytes}, delivery_mode, message_id
 constexpr std::array<std::uint8_t, 2 + 5 + 4 + 19 + 1 + 5> with_headers{
-    0xB0, 0x80, 4, 'j', 's', 'o', 'n', 0, 0, 0, 19, 5, 't', 'r', 'a', 'c', 'e', 'S', 0, 0, 0, 8,
-    'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 2, 4, 'i', 'd', '-', '1'};
+    0xB0, 0x80, 4, 'j', 's', 'o', 'n', 0,   0,   0,   19,  5,   't', 'r', 'a', 'c', 'e', 'S',
+    0,    0,    0, 8,   'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 2,   4,   'i', 'd', '-', '1'};
 
 // Publishes one behind the other, as they lie in a read buffer of 64 KiB.
 bytes publishes(wire::bytes_view properties, std::size_t body_bytes) {
     bytes stream;
     const bytes body(body_bytes, 'x');
     while (stream.size() < 65536) {
-        amqp::append_content(stream, 1, amqp::basic_publish{.exchange = "orders", .routing_key = "eu.de.4711"}, properties, body,
-                             frame_max);
+        amqp::append_content(stream, 1, amqp::basic_publish{.exchange = "orders", .routing_key = "eu.de.4711"},
+                             properties, body, frame_max);
     }
     return stream;
 }
@@ -75,7 +76,8 @@ struct publish_seen {
 
     template <amqp::method Method>
     void operator()(const Method& m) {
-        if constexpr (std::is_same_v<Method, amqp::basic_publish>) publish = m;
+        if constexpr (std::is_same_v<Method, amqp::basic_publish>)
+            publish = m;
     }
 };
 
@@ -84,16 +86,19 @@ void decode_publish(benchmark::State& state, wire::bytes_view properties, std::s
     wire::bytes_view rest = stream;
     const allocation_count count{state};
     for (auto _ : state) {
-        if (rest.empty()) rest = stream;
+        if (rest.empty())
+            rest = stream;
         const auto method = amqp::decode_frame(rest, frame_max);
         rest = rest.subspan(method->size());
         publish_seen seen;
-        if (amqp::visit_method(method->payload, seen)) state.SkipWithError("publish refused");
+        if (amqp::visit_method(method->payload, seen))
+            state.SkipWithError("publish refused");
         const auto header_frame = amqp::decode_frame(rest, frame_max);
         rest = rest.subspan(header_frame->size());
         const auto header = amqp::decode_content_header(header_frame->payload);
         const auto summary = amqp::summarise_properties(header->properties);
-        if (!summary) state.SkipWithError("properties refused");
+        if (!summary)
+            state.SkipWithError("properties refused");
         const auto body = amqp::decode_frame(rest, frame_max);
         rest = rest.subspan(body->size());
         benchmark::DoNotOptimize(seen.publish.routing_key.data());
@@ -110,7 +115,8 @@ BENCHMARK_CAPTURE(decode_publish, persistent_1KiB, wire::bytes_view{persistent},
 void encode_deliver(benchmark::State& state, wire::bytes_view properties, std::size_t body_bytes) {
     bytes out(1 << 16);
     const bytes body(body_bytes, 'x');
-    amqp::basic_deliver deliver{.consumer_tag = "ctag1.0", .delivery_tag = 0, .exchange = "orders", .routing_key = "eu.de.4711"};
+    amqp::basic_deliver deliver{
+        .consumer_tag = "ctag1.0", .delivery_tag = 0, .exchange = "orders", .routing_key = "eu.de.4711"};
     const std::uint8_t* const end = out.data() + out.size();
     std::uint8_t* at = out.data();
     const allocation_count count{state};
@@ -118,7 +124,8 @@ void encode_deliver(benchmark::State& state, wire::bytes_view properties, std::s
         ++deliver.delivery_tag;
         benchmark::DoNotOptimize(deliver);  // or the lengths of its strings would be constants
         const std::size_t size = amqp::content_size(deliver, properties, body.size(), frame_max);
-        if (static_cast<std::size_t>(end - at) < size) at = out.data();
+        if (static_cast<std::size_t>(end - at) < size)
+            at = out.data();
         at = amqp::put_content(at, 1, deliver, properties, body, frame_max);
         benchmark::DoNotOptimize(at);
         benchmark::ClobberMemory();
@@ -143,15 +150,15 @@ void decode_arguments(benchmark::State& state, Decode decode) {
         benchmark::DoNotOptimize(result);
     }
 }
-BENCHMARK_CAPTURE(decode_arguments, by_hand,
-                  [](const bytes& b) { return amqp::decode<amqp::basic_publish>(b); });
+BENCHMARK_CAPTURE(decode_arguments, by_hand, [](const bytes& b) { return amqp::decode<amqp::basic_publish>(b); });
 BENCHMARK_CAPTURE(decode_arguments, generic,
                   [](const bytes& b) { return amqp::decode_fields<amqp::basic_publish>(b); });
 
 template <class Encode>
 void encode_arguments(benchmark::State& state, Encode encode) {
     std::array<std::uint8_t, 256> out{};
-    amqp::basic_deliver deliver{.consumer_tag = "ctag1.0", .delivery_tag = 0, .exchange = "orders", .routing_key = "eu.de.4711"};
+    amqp::basic_deliver deliver{
+        .consumer_tag = "ctag1.0", .delivery_tag = 0, .exchange = "orders", .routing_key = "eu.de.4711"};
     for (auto _ : state) {
         ++deliver.delivery_tag;
         benchmark::DoNotOptimize(deliver);
@@ -179,7 +186,8 @@ void decode_ack(benchmark::State& state) {
         benchmark::DoNotOptimize(stream.data());
         benchmark::ClobberMemory();
         const auto frame = amqp::decode_frame(stream, frame_max);
-        if (amqp::visit_method(frame->payload, seen)) state.SkipWithError("ack refused");
+        if (amqp::visit_method(frame->payload, seen))
+            state.SkipWithError("ack refused");
         benchmark::DoNotOptimize(seen.tag);
     }
 }

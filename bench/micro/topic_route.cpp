@@ -41,7 +41,8 @@ struct table {
         for (std::size_t i = 0; i < bindings; ++i) {
             const std::string device = "site" + std::to_string(i / 1'000) + ".device" + std::to_string(i % 1'000);
             static_cast<void>(editor.bind(
-                vhost, {"amq.topic", "queue-" + std::to_string(i % queues), {}, pattern_for(device, i, s), {}, {}}, {}));
+                vhost, {"amq.topic", "queue-" + std::to_string(i % queues), {}, pattern_for(device, i, s), {}, {}},
+                {}));
             devices.push_back(device + ".temperature");
         }
         root = editor.commit();

@@ -53,8 +53,8 @@ std::string build_info_text() {
                        "asio: {}\nopenssl: {}\nfmt: {}.{}.{}\nspdlog: {}.{}.{}\nargon2: {}\n",
                        LINNET_VERSION, LINNET_GIT_SHA, compiler(), LINNET_BUILD_TYPE, sanitizers(), debug_checks(),
                        asio_version(), OpenSSL_version(OPENSSL_VERSION_STRING), FMT_VERSION / 10000,
-                       FMT_VERSION / 100 % 100, FMT_VERSION % 100, SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR,
-                       SPDLOG_VER_PATCH, ARGON2_VERSION_NUMBER);
+                       FMT_VERSION / 100 % 100, FMT_VERSION % 100, SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH,
+                       ARGON2_VERSION_NUMBER);
 }
 
 }  // namespace linnet::app

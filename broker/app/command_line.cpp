@@ -37,20 +37,28 @@ void describe(CLI::App& app, flags& f) {
     app.add_flag("--build-info", f.build_info, "Print how this was built and exit");
 
     app.add_option("-c,--config", f.files, "Configuration file; may be repeated, later ones win")
-        ->type_name("FILE")->take_all()->group("Configuration");
+        ->type_name("FILE")
+        ->take_all()
+        ->group("Configuration");
     app.add_option("--set", f.settings, "Set one key; may be repeated")
-        ->type_name("KEY.PATH=VALUE")->take_all()->group("Configuration");
-    app.add_flag("-t,--check-config,--test-config", f.check, "Check the configuration and exit: 0, or 78 if it is wrong")
+        ->type_name("KEY.PATH=VALUE")
+        ->take_all()
+        ->group("Configuration");
+    app.add_flag("-t,--check-config,--test-config", f.check,
+                 "Check the configuration and exit: 0, or 78 if it is wrong")
         ->group("Configuration");
     app.add_flag("--print-default-config", f.default_config, "Print every key at its default and exit")
         ->group("Configuration");
     app.add_flag("--print-env", f.environment, "Print the environment variable of every key and exit")
         ->group("Configuration");
     app.add_option("--explain", f.key, "Say what a key or a table is for and exit")
-        ->type_name("KEY")->group("Configuration");
+        ->type_name("KEY")
+        ->group("Configuration");
 
     app.add_option("--listen", f.listeners, "Where to listen, in place of the configured listeners; may be repeated")
-        ->type_name("PROTOCOL=ADDRESS:PORT")->take_all()->group("Settings");
+        ->type_name("PROTOCOL=ADDRESS:PORT")
+        ->take_all()
+        ->group("Settings");
     add_shorthand(app, f, "--data-dir", "data_dir", "Where everything that outlives the process is kept");
     add_shorthand(app, f, "--shards", "shards", "Reactor threads; 0: one a core");
     add_shorthand(app, f, "--log-level", "log.level", "debug, info, warning, error or off");
@@ -104,8 +112,10 @@ answer explain(const std::string& key) {
         return {exit_code::ok, std::move(*text), {}};
     }
     const auto meant = nearest_key(key);
-    return {exit_code::usage, {},
-            fmt::format("unknown key \"{}\"{}\n", key, meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant))};
+    return {
+        exit_code::usage,
+        {},
+        fmt::format("unknown key \"{}\"{}\n", key, meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant))};
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ struct listener_config {
 struct limits_config {
     std::uint32_t connections = 0;
     std::uint32_t connections_per_address = 0;
-    std::uint16_t channels = 0;                 // a connection
+    std::uint16_t channels = 0;  // a connection
     std::uint32_t frame_bytes_max = 0;
     std::uint64_t message_bytes_max = 0;
     std::uint32_t queues = 0;  // a vhost

@@ -289,7 +289,8 @@ public:
             store_defaults(s, owner);
             const auto* table = s.name.empty() ? &tree : said != nullptr ? said->value.as_table() : nullptr;
             if (said != nullptr && table == nullptr) {
-                errors_.push_back({said->value.at, fmt::format("\"{}\": expected a table, got {}", s.name, said->value.kind_name())});
+                errors_.push_back(
+                    {said->value.at, fmt::format("\"{}\": expected a table, got {}", s.name, said->value.kind_name())});
             }
             check_table(s, owner, table != nullptr ? *table : node::table{}, std::string{s.name});
         }

@@ -23,10 +23,9 @@ std::vector<config_error> in_reading_order(std::vector<placed_error> errors) {
     };
     std::ranges::stable_sort(errors, {}, order);
     // One value, one error: what follows from the first would only distract.
-    const auto repeated =
-        std::unique(errors.begin(), errors.end(), [&](const placed_error& a, const placed_error& b) {
-            return a.at.line != 0 && order(a) == order(b);
-        });
+    const auto repeated = std::unique(errors.begin(), errors.end(), [&](const placed_error& a, const placed_error& b) {
+        return a.at.line != 0 && order(a) == order(b);
+    });
     errors.erase(repeated, errors.end());
     auto texts = std::vector<config_error>{};
     for (auto& e : errors) {

@@ -21,9 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-node text_node(std::string text, position at) {
-    return {std::move(text), std::move(at), /*untyped=*/true};
-}
+node text_node(std::string text, position at) { return {std::move(text), std::move(at), /*untyped=*/true}; }
 
 // ---- Laying one tree over another ----------------------------------------------------------------
 
@@ -138,7 +136,8 @@ std::string set_path(node::table& tree, const path& where, node value) {
         const auto* inner = section != nullptr && section->name.empty() ? schema::find_section(where[i]) : nullptr;
         auto* e = find(*table, where[i]);
         if (e == nullptr) {
-            auto empty = inner != nullptr && inner->repeated ? node{node::array{}, value.at} : node{node::table{}, value.at};
+            auto empty = inner != nullptr && inner->repeated ? node{node::array{}, value.at}
+                                                             : node{node::table{}, value.at};
             e = &table->emplace_back(entry{where[i], value.at, std::move(empty)});
         }
         if (auto* elements = e->value.as_array()) {
@@ -323,8 +322,9 @@ private:
             const auto name = user.value_or("guest");
             lay_over("user", "RABBITMQ_DEFAULT_USER",
                      {{"name", name}, {"password", password.value_or("guest")}, {"tags", "administrator"}});
-            lay_over("permission", "RABBITMQ_DEFAULT_USER",
-                     {{"user", name}, {"vhost", vhost.value_or("/")}, {"configure", ".*"}, {"write", ".*"}, {"read", ".*"}});
+            lay_over(
+                "permission", "RABBITMQ_DEFAULT_USER",
+                {{"user", name}, {"vhost", vhost.value_or("/")}, {"configure", ".*"}, {"write", ".*"}, {"read", ".*"}});
             seen_ += fmt::format("user {} {}\n", name, password.value_or("guest"));
         }
     }
@@ -364,7 +364,8 @@ private:
             names.push_back(key.name);
         }
         if (const auto meant = closest(lower, names); !meant.empty()) {
-            out_.warnings.push_back(fmt::format("{} is ignored; did you mean {}?", name, schema::environment_name(meant)));
+            out_.warnings.push_back(
+                fmt::format("{} is ignored; did you mean {}?", name, schema::environment_name(meant)));
         }
         return false;
     }

@@ -25,7 +25,7 @@ void assign(T& to, checked_value&& from) {
 }
 
 template <class E>
-    requires std::is_enum_v<E>
+requires std::is_enum_v<E>
 void assign(std::vector<E>& to, checked_value&& from) {
     to.clear();
     for (auto index : std::get<std::vector<std::int64_t>>(from)) {
@@ -53,8 +53,8 @@ template <auto Member>
 constexpr auto member = access{store<Member>, same<Member>};
 
 void store_heartbeat(void* owner, checked_value&& ms) {
-    static_cast<limits_config*>(owner)->heartbeat_s =
-        static_cast<std::uint32_t>((std::get<std::int64_t>(ms) + 999) / 1000);
+    static_cast<limits_config*>(owner)->heartbeat_s = static_cast<std::uint32_t>((std::get<std::int64_t>(ms) + 999) /
+                                                                                 1000);
 }
 
 // A plain password goes no further than this.
@@ -104,8 +104,8 @@ constexpr auto protocol_names = std::array{"amqp"sv, "amqps"sv};
 constexpr auto level_names = std::array{"debug"sv, "info"sv, "warning"sv, "error"sv, "off"sv};
 constexpr auto format_names = std::array{"text"sv, "json"sv};
 constexpr auto mechanism_names = std::array{"PLAIN"sv, "AMQPLAIN"sv, "EXTERNAL"sv};
-constexpr auto target_names =
-    std::array{"all"sv, "queues"sv, "exchanges"sv, "classic_queues"sv, "quorum_queues"sv, "streams"sv};
+constexpr auto target_names = std::array{"all"sv,           "queues"sv, "exchanges"sv, "classic_queues"sv,
+                                         "quorum_queues"sv, "streams"sv};
 
 // A table is read by rows.
 // clang-format off

@@ -28,16 +28,16 @@ enum class kind : std::uint8_t {
     choice,       // one of `choices`
     choice_list,  // some of `choices`
     text_list,
-    address,      // "0.0.0.0:5672"
-    expression,   // a regular expression
-    definition,   // a table of scalars and lists of text
+    address,     // "0.0.0.0:5672"
+    expression,  // a regular expression
+    definition,  // a table of scalars and lists of text
 };
 
 enum class takes_effect : std::uint8_t { on_reload, on_restart };
 
 // A value that has passed the checks of its kind. A choice is its index; durations are milliseconds.
-using checked_value = std::variant<bool, std::int64_t, std::string, std::vector<std::string>,
-                                   std::vector<std::int64_t>, bind_address, memory_amount, policy_definition>;
+using checked_value = std::variant<bool, std::int64_t, std::string, std::vector<std::string>, std::vector<std::int64_t>,
+                                   bind_address, memory_amount, policy_definition>;
 
 // Where a value lives in the section's object.
 struct access {

@@ -126,7 +126,8 @@ constexpr std::string_view introduction =
 
 // Every key with its path: "shards", "limits.queues", "listener.tls.cert_file".
 void each_key(const std::function<void(const std::string& path, const section&, const key&)>& visit) {
-    const std::function<void(const std::string&, const section&)> walk = [&](const std::string& prefix, const section& s) {
+    const std::function<void(const std::string&, const section&)> walk = [&](const std::string& prefix,
+                                                                             const section& s) {
         for (const auto& k : s.keys) {
             visit(prefix + std::string{k.name}, s, k);
             if (k.table != nullptr) {
@@ -152,7 +153,9 @@ std::string explain(std::string_view path, const key& k) {
     if (const auto range = range_text(k); !range.empty()) {
         out += fmt::format("  allowed      {}\n", range);
     }
-    out += fmt::format("  default      {}\n", !k.fallback.empty() ? k.fallback : k.required ? "none, required" : "none");
+    out += fmt::format("  default      {}\n", !k.fallback.empty() ? k.fallback
+                                              : k.required        ? "none, required"
+                                                                  : "none");
     out += fmt::format("  environment  {}\n", variable_for(std::string{path}));
     if (k.secret) {
         out += fmt::format("  from a file  {}_file = \"...\"\n", path.substr(path.rfind('.') + 1));

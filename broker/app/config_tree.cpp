@@ -12,7 +12,7 @@ std::string position::text() const {
 }
 
 std::string_view node::kind_name() const noexcept {
-    static constexpr std::string_view names[] = {"a boolean", "an integer", "a float",          "a string",
+    static constexpr std::string_view names[] = {"a boolean", "an integer", "a float",         "a string",
                                                  "an array",  "a table",    "a date or a time"};
     static_assert(std::size(names) == std::variant_size_v<decltype(value)>);
     return names[value.index()];

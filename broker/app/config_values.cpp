@@ -17,12 +17,18 @@ struct unit {
 };
 
 // Longest names first where one is the beginning of another.
-constexpr auto duration_units = std::array{unit{"ms", 1}, unit{"s", 1000}, unit{"m", 60'000},
-                                           unit{"h", 3'600'000}, unit{"d", 86'400'000}};
-constexpr auto size_units = std::array{
-    unit{"KiB", 1LL << 10}, unit{"MiB", 1LL << 20},  unit{"GiB", 1LL << 30},       unit{"TiB", 1LL << 40}, unit{"kB", 1000},
-    unit{"KB", 1000},       unit{"MB", 1'000'000},   unit{"GB", 1'000'000'000},    unit{"TB", 1'000'000'000'000},
-    unit{"B", 1}};
+constexpr auto duration_units = std::array{unit{"ms", 1}, unit{"s", 1000}, unit{"m", 60'000}, unit{"h", 3'600'000},
+                                           unit{"d", 86'400'000}};
+constexpr auto size_units = std::array{unit{"KiB", 1LL << 10},
+                                       unit{"MiB", 1LL << 20},
+                                       unit{"GiB", 1LL << 30},
+                                       unit{"TiB", 1LL << 40},
+                                       unit{"kB", 1000},
+                                       unit{"KB", 1000},
+                                       unit{"MB", 1'000'000},
+                                       unit{"GB", 1'000'000'000},
+                                       unit{"TB", 1'000'000'000'000},
+                                       unit{"B", 1}};
 
 // Takes digits off the front; nothing when there are none or too many.
 std::optional<std::int64_t> take_number(std::string_view& text) {

@@ -20,8 +20,7 @@ credential_cache::credential_cache(std::size_t entries_max, mono_ns lifetime)
 
 credential_cache::~credential_cache() { OPENSSL_cleanse(key_.data(), key_.size()); }
 
-credential_cache::fingerprint credential_cache::fingerprint_of(std::string_view user,
-                                                               std::string_view password) const {
+credential_cache::fingerprint credential_cache::fingerprint_of(std::string_view user, std::string_view password) const {
     // The length keeps ("ab", "c") and ("a", "bc") apart.
     auto text = std::to_string(user.size());
     text += ':';

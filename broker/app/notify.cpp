@@ -21,7 +21,8 @@ namespace {
 // A line break would begin another assignment.
 std::string one_line(std::string_view text) {
     auto line = std::string{text};
-    std::ranges::replace_if(line, [](char c) { return c == '\n' || c == '\0'; }, ' ');
+    std::ranges::replace_if(
+        line, [](char c) { return c == '\n' || c == '\0'; }, ' ');
     return line;
 }
 
@@ -94,9 +95,7 @@ void notifier::ready(std::string_view text) const {
 
 void notifier::status(std::string_view text) const { send(fmt::format("STATUS={}", one_line(text))); }
 
-void notifier::reloading(mono_ns now) const {
-    send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now / ns_per_us));
-}
+void notifier::reloading(mono_ns now) const { send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now / ns_per_us)); }
 
 void notifier::stopping(std::string_view text) const { send(fmt::format("STOPPING=1\nSTATUS={}", one_line(text))); }
 

@@ -182,8 +182,7 @@ std::optional<password_hash> password_hash::parse(std::string_view stored) {
 
 bool password_hash::matches(std::string_view password) const {
     switch (form_) {
-        case form::argon2id:
-            return argon2id_verify(text_.c_str(), password.data(), password.size()) == ARGON2_OK;
+        case form::argon2id: return argon2id_verify(text_.c_str(), password.data(), password.size()) == ARGON2_OK;
         case form::rabbitmq_sha256: return matches_digest(EVP_sha256(), text_, password);
         case form::rabbitmq_sha512: return matches_digest(EVP_sha512(), text_, password);
         case form::rabbitmq_md5: return matches_digest(EVP_md5(), text_, password);
@@ -206,9 +205,8 @@ hash_cost password_hash::cost() const noexcept {
 std::string argon2id(std::string_view password) {
     constexpr std::size_t hash_bytes = 32;
     const auto salt = random_bytes<16>();
-    auto text = std::string(argon2_encodedlen(argon2_passes, argon2_memory_kib, argon2_lanes, salt.size(),
-                                              hash_bytes, Argon2_id),
-                            '\0');
+    auto text = std::string(
+        argon2_encodedlen(argon2_passes, argon2_memory_kib, argon2_lanes, salt.size(), hash_bytes, Argon2_id), '\0');
     const int status = argon2id_hash_encoded(argon2_passes, argon2_memory_kib, argon2_lanes, password.data(),
                                              password.size(), salt.data(), salt.size(), hash_bytes, text.data(),
                                              text.size());

@@ -42,7 +42,9 @@ constexpr log::context here{.domain = "broker"};
     s.version = c.compat.rabbitmq_version;
     s.platform = version_line();
     s.cluster_name = c.compat.cluster_name.empty() ? c.compat.node_name : c.compat.cluster_name;
-    const auto offers = [&](auth_mechanism m) { return std::ranges::find(c.auth.mechanisms, m) != c.auth.mechanisms.end(); };
+    const auto offers = [&](auth_mechanism m) {
+        return std::ranges::find(c.auth.mechanisms, m) != c.auth.mechanisms.end();
+    };
     s.plain = offers(auth_mechanism::plain);
     s.amqplain = offers(auth_mechanism::amqplain);
     s.external = offers(auth_mechanism::external);
@@ -303,7 +305,8 @@ void server::reload() {
         for (const auto& e : wanted.error()) {
             log::error({.domain = "config"}, "{}", e.text());
         }
-        log::error({.domain = "config"}, "nothing was reloaded: the configuration has {} error(s)", wanted.error().size());
+        log::error({.domain = "config"}, "nothing was reloaded: the configuration has {} error(s)",
+                   wanted.error().size());
     } else if (auto wrong = reload_to(std::move(*wanted)); !wrong.empty()) {
         log::error({.domain = "config"}, "nothing was reloaded: {}", wrong);
     }

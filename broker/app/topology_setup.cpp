@@ -68,14 +68,16 @@ public:
     }
 
     void rights(const config& before, const config& wanted) {
-        for_each_gone(before.permissions, wanted.permissions,
-                      [](const auto& a, const auto& b) { return a.user == b.user && a.vhost == b.vhost; },
-                      [this](const auto& p) { editor_.clear_permissions(p.user, id_of(p.vhost)); });
-        for_each_gone(before.topic_permissions, wanted.topic_permissions,
-                      [](const auto& a, const auto& b) {
-                          return a.user == b.user && a.vhost == b.vhost && a.exchange == b.exchange;
-                      },
-                      [this](const auto& p) { editor_.clear_topic_permissions(p.user, id_of(p.vhost), p.exchange); });
+        for_each_gone(
+            before.permissions, wanted.permissions,
+            [](const auto& a, const auto& b) { return a.user == b.user && a.vhost == b.vhost; },
+            [this](const auto& p) { editor_.clear_permissions(p.user, id_of(p.vhost)); });
+        for_each_gone(
+            before.topic_permissions, wanted.topic_permissions,
+            [](const auto& a, const auto& b) {
+                return a.user == b.user && a.vhost == b.vhost && a.exchange == b.exchange;
+            },
+            [this](const auto& p) { editor_.clear_topic_permissions(p.user, id_of(p.vhost), p.exchange); });
         for (const auto& p : wanted.permissions) {
             note(editor_.set_permissions(p.user, id_of(p.vhost), {p.configure, p.write, p.read}),
                  fmt::format("permission of '{}' in '{}'", p.user, p.vhost));
@@ -88,12 +90,10 @@ public:
 
     void policies(const config& before, const config& wanted) {
         const auto same = [](const auto& a, const auto& b) { return a.name == b.name && a.vhost == b.vhost; };
-        for_each_gone(before.policies, wanted.policies, same, [this](const auto& p) {
-            changed(editor_.remove_policy(id_of(p.vhost), p.name), p);
-        });
-        for_each_gone(before.operator_policies, wanted.operator_policies, same, [this](const auto& p) {
-            changed(editor_.remove_operator_policy(id_of(p.vhost), p.name), p);
-        });
+        for_each_gone(before.policies, wanted.policies, same,
+                      [this](const auto& p) { changed(editor_.remove_policy(id_of(p.vhost), p.name), p); });
+        for_each_gone(before.operator_policies, wanted.operator_policies, same,
+                      [this](const auto& p) { changed(editor_.remove_operator_policy(id_of(p.vhost), p.name), p); });
         for (const auto& p : wanted.policies) {
             changed(editor_.set_policy(id_of(p.vhost), to_core(p)), p);
         }

@@ -17,7 +17,6 @@ struct setup_result {
 // has not goes away, vhosts excepted: their queues would go with them, and that no reload should do.
 //
 // With problems nothing should be published: try it on a scratch editor first.
-[[nodiscard]] setup_result apply_to_topology(core::topology_editor& editor, const config& before,
-                                                         const config& wanted);
+[[nodiscard]] setup_result apply_to_topology(core::topology_editor& editor, const config& before, const config& wanted);
 
 }  // namespace linnet::app

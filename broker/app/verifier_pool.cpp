@@ -9,8 +9,11 @@ using session::login_verdict;
 
 verifier_pool::verifier_pool(const std::vector<user_config>& users, const clock_source& clock,
                              const verifier_options& options)
-    : clock_{clock}, options_{options}, users_{make_accounts(users)},
-      cache_{options.cache_entries_max, options.cache_lifetime}, by_address_{options.throttle},
+    : clock_{clock},
+      options_{options},
+      users_{make_accounts(users)},
+      cache_{options.cache_entries_max, options.cache_lifetime},
+      by_address_{options.throttle},
       by_user_{options.throttle} {
     for (std::size_t i = 0; i < options_.threads; ++i) {
         threads_.emplace_back([this] { run(); });
@@ -70,8 +73,7 @@ bool verifier_pool::enqueue(session::credentials& c, const credential_cache::fin
             return false;
         }
         ++checks_of_[address];
-        auto fresh = std::make_shared<check>(
-            check{std::move(c.user), std::move(c.password), print, address, {}});
+        auto fresh = std::make_shared<check>(check{std::move(c.user), std::move(c.password), print, address, {}});
         found = pending_.emplace(print, fresh).first;
         queue_.push_back(std::move(fresh));
         work_.notify_one();

@@ -22,10 +22,10 @@
 namespace linnet::app {
 
 struct verifier_options {
-    std::size_t threads = 2;                    // each may hold 19 MiB while Argon2id runs
-    std::size_t checks_max = 256;               // waiting or running; beyond that a login is turned away
-    std::size_t checks_per_address_max = 64;    // so that one guesser cannot fill the queue alone
-    std::size_t waiters_max = 65'536;           // logins that wait for a check
+    std::size_t threads = 2;                  // each may hold 19 MiB while Argon2id runs
+    std::size_t checks_max = 256;             // waiting or running; beyond that a login is turned away
+    std::size_t checks_per_address_max = 64;  // so that one guesser cannot fill the queue alone
+    std::size_t waiters_max = 65'536;         // logins that wait for a check
     std::size_t cache_entries_max = 10'000;
     mono_ns cache_lifetime = 300 * ns_per_s;
     throttle_options throttle;
@@ -91,7 +91,8 @@ private:
 
     [[nodiscard]] static std::shared_ptr<const accounts> make_accounts(const std::vector<user_config>& users);
     [[nodiscard]] static bool right(const accounts& users, const std::string& user, const std::string& password);
-    [[nodiscard]] static session::login_verdict verdict_for(const accounts& users, const std::string& user, bool loopback);
+    [[nodiscard]] static session::login_verdict verdict_for(const accounts& users, const std::string& user,
+                                                            bool loopback);
 
     [[nodiscard]] bool trusted(const std::string& address, mono_ns now) const;
     void trust(const std::string& address, mono_ns now);

@@ -17,17 +17,17 @@ namespace linnet::detail {
 
 }  // namespace linnet::detail
 
-#define LINNET_ASSERT(cond, ...)                                                               \
-    do {                                                                                       \
-        if (!(cond)) [[unlikely]] {                                                            \
-            ::linnet::detail::assertion_failed(#cond, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
-        }                                                                                      \
+#define LINNET_ASSERT(cond, ...)                                                                                       \
+    do {                                                                                                               \
+        if (!(cond)) [[unlikely]] {                                                                                    \
+            ::linnet::detail::assertion_failed(#cond, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__));                 \
+        }                                                                                                              \
     } while (false)
 
 #if defined(LINNET_DEBUG_CHECKS)
 #define LINNET_DEBUG_ASSERT(cond, ...) LINNET_ASSERT(cond, __VA_ARGS__)
 #else
-#define LINNET_DEBUG_ASSERT(cond, ...) \
-    do {                               \
+#define LINNET_DEBUG_ASSERT(cond, ...)                                                                                 \
+    do {                                                                                                               \
     } while (false)
 #endif

@@ -24,8 +24,8 @@ enum class format : std::uint8_t { text, json };
 struct options {
     level threshold = level::info;
     format form = format::text;
-    std::string file;        // empty: stderr
-    bool journald = false;   // text on stderr: prefix <3>..<7>, no timestamp (see journald_reads_stderr())
+    std::string file;       // empty: stderr
+    bool journald = false;  // text on stderr: prefix <3>..<7>, no timestamp (see journald_reads_stderr())
 };
 
 // Empty on success, else what went wrong.

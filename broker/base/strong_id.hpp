@@ -7,7 +7,8 @@
 
 namespace linnet {
 
-// An integer that cannot be mistaken for another kind of integer: `using queue_slot = strong_id<struct queue_slot_tag>`.
+// An integer that cannot be mistaken for another kind of integer: `using queue_slot = strong_id<struct
+// queue_slot_tag>`.
 template <class Tag, class Rep = std::uint32_t>
 struct strong_id {
     Rep value{};

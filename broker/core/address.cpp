@@ -134,9 +134,7 @@ std::optional<pattern> parse_pattern(std::string_view text) {
             case edge::one: ++run.ones; break;
             case edge::many0:
             case edge::many1: run.many = true; break;
-            case edge::literal:
-                run.append_to(p.levels, false);
-                p.levels.push_back(parsed);
+            case edge::literal: run.append_to(p.levels, false); p.levels.push_back(parsed);
         }
     });
     run.append_to(p.levels, true);

@@ -42,9 +42,7 @@ struct binding_node : counted {
     binding_node(const binding_identity& what, queue_handle to, header_match how, std::uint32_t share);
 
     [[nodiscard]] std::string_view source() const noexcept { return view(0, source_bytes_); }
-    [[nodiscard]] std::string_view destination() const noexcept {
-        return view(source_bytes_, destination_bytes_);
-    }
+    [[nodiscard]] std::string_view destination() const noexcept { return view(source_bytes_, destination_bytes_); }
     [[nodiscard]] std::string_view key() const noexcept {
         return view(source_bytes_ + destination_bytes_, text_.size());
     }

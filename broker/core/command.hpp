@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 // Everything that one shard ever says to another. Reading this file is reading the concurrency design:
@@ -23,26 +23,26 @@ namespace linnet::core {
 
 enum class command_kind : std::uint8_t {
     // -- hot
-    publish,           // a message for queues of the receiver
-    publish_settled,   // ... and the answer, when the publisher wants a confirm
-    deliver,           // a message lent to a consumer of the receiver
-    settle_accepted,   // acks
-    credit,            // deliveries have been passed on to their session: more may come
-    free_chain,        // dead messages going home to the receiver's pool
+    publish,          // a message for queues of the receiver
+    publish_settled,  // ... and the answer, when the publisher wants a confirm
+    deliver,          // a message lent to a consumer of the receiver
+    settle_accepted,  // acks
+    credit,           // deliveries have been passed on to their session: more may come
+    free_chain,       // dead messages going home to the receiver's pool
     // -- cold
-    give_back,         // a batch requeued, rejected or bounced
-    deliver_direct,    // a message for a session, with no queue between (direct reply-to)
-    find_direct,       // whether a session would take such a message; answered by a reply
-    queue_request,     // consume, cancel, get, purge on a queue of the receiver
-    control_request,   // declare, delete, bind ...: to the control shard
-    reply,             // the answer to either, to the session's shard
-    owner_task,        // the control to a queue's owner: create, inspect, destroy, apply
-    owner_answer,      // ... and back
-    queue_unused,      // an owner to the control: this queue asks to be deleted
-    answer_after,      // ... and this reply is to be given when that has been done
+    give_back,           // a batch requeued, rejected or bounced
+    deliver_direct,      // a message for a session, with no queue between (direct reply-to)
+    find_direct,         // whether a session would take such a message; answered by a reply
+    queue_request,       // consume, cancel, get, purge on a queue of the receiver
+    control_request,     // declare, delete, bind ...: to the control shard
+    reply,               // the answer to either, to the session's shard
+    owner_task,          // the control to a queue's owner: create, inspect, destroy, apply
+    owner_answer,        // ... and back
+    queue_unused,        // an owner to the control: this queue asks to be deleted
+    answer_after,        // ... and this reply is to be given when that has been done
     consumer_cancelled,  // an owner to a consumer's shard
     set_prefetch,
-    remember,          // a message for a recent-history exchange, to the control shard
+    remember,  // a message for a recent-history exchange, to the control shard
 };
 
 struct queue_place {
@@ -55,8 +55,8 @@ inline constexpr std::uint16_t many_places = 0xffff;  // command::count: they li
 // A request on its way to where it can be done.
 struct routed_request {
     request what;
-    queue_handle target;               // for queue requests
-    std::uint32_t proxy_slot = 0;      // for consume from afar
+    queue_handle target;           // for queue requests
+    std::uint32_t proxy_slot = 0;  // for consume from afar
     std::uint32_t proxy_generation = 0;
 };
 
@@ -72,8 +72,8 @@ enum class owner_task_kind : std::uint8_t { create, inspect, destroy, apply, rep
 
 struct owner_task {
     owner_task_kind kind;
-    queue_handle handle;                // all but create
-    queue_spec spec;                    // create, apply
+    queue_handle handle;  // all but create
+    queue_spec spec;      // create, apply
     bool if_unused = false;
     bool if_empty = false;
     std::vector<message_ptr> messages;  // replay: a recent-history exchange fills a queue just bound
@@ -90,11 +90,11 @@ struct owner_answer {
 enum class give_back_kind : std::uint8_t { requeue, reject, bounce };
 
 struct publish_command {
-    message* m;                       // one reference for each place
-    std::uint64_t sequence;           // 0: no answer wanted
+    message* m;              // one reference for each place
+    std::uint64_t sequence;  // 0: no answer wanted
     std::uint64_t sink_tag;
-    queue_place publisher;            // a session slot of the sender
-    std::uint32_t group;              // the sender's: which of its split publishes; 0: not split
+    queue_place publisher;  // a session slot of the sender
+    std::uint32_t group;    // the sender's: which of its split publishes; 0: not split
     union {
         queue_place places[inline_places];
         std::vector<queue_place>* more;  // when there are more of them

@@ -131,12 +131,13 @@ void control::begin(job& j) {
     if (j.asked == nullptr) {
         // It may have found a consumer again, or gone, since it asked.
         if (const auto* entry = editor.find_queue(j.unused); entry != nullptr) {
-            ask_owner({owner_task_kind::destroy, j.unused, {}, true, false, {}}, [this, q = j.unused](owner_answer&& a) {
-                if (a.what != owner_answer::verdict::in_use) {
-                    static_cast<void>(parts_.editor().remove_queue(q));
-                    publish();
-                }
-            });
+            ask_owner({owner_task_kind::destroy, j.unused, {}, true, false, {}},
+                      [this, q = j.unused](owner_answer&& a) {
+                          if (a.what != owner_answer::verdict::in_use) {
+                              static_cast<void>(parts_.editor().remove_queue(q));
+                              publish();
+                          }
+                      });
         }
         return;
     }

@@ -6,10 +6,10 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-#include <memory>
 
 namespace linnet::core {
 
@@ -42,10 +42,10 @@ public:
 
 private:
     struct job {
-        std::unique_ptr<routed_request> asked;       // or:
-        queue_handle unused;                          // or:
-        topology_change change;                       // or:
-        session_handle to{};                          // the one who waits for
+        std::unique_ptr<routed_request> asked;  // or:
+        queue_handle unused;                    // or:
+        topology_change change;                 // or:
+        session_handle to{};                    // the one who waits for
         std::unique_ptr<reply> answer;
     };
     using next_step = std::function<void(owner_answer&&)>;
@@ -72,7 +72,7 @@ private:
     broker& parts_;
     shard_state& home_;
     std::deque<job> line_;
-    next_step waiting_;   // set: an owner is being asked
+    next_step waiting_;  // set: an owner is being asked
     bool working_ = false;
 
     struct history {

@@ -24,7 +24,7 @@ enum class death_reason : std::uint8_t { rejected, expired, maxlen, delivery_lim
 struct death {
     std::string queue;
     death_reason reason = death_reason::rejected;
-    std::string exchange;                  // where it had been published before it reached that queue
+    std::string exchange;                   // where it had been published before it reached that queue
     std::vector<std::string> routing_keys;  // its key, then its CC keys
     std::uint64_t count = 1;
     wall_ns first_time = 0;
@@ -39,8 +39,8 @@ struct death_log {
     std::string first_exchange;
     death_reason first_reason = death_reason::rejected;
     std::vector<std::string> routing_keys_override;  // keys beyond routing_key() it was dead-lettered with
-    bool expiration_taken = false;  // the property block still shows one that no longer applies
-    bool copies_taken = false;      // likewise its carbon copies: the queue names its own dead-letter key
+    bool expiration_taken = false;                   // the property block still shows one that no longer applies
+    bool copies_taken = false;  // likewise its carbon copies: the queue names its own dead-letter key
 };
 
 }  // namespace linnet::core

@@ -15,10 +15,10 @@ struct delivery {
     queue_handle queue;
     consumer_id consumer;
     position pos = 0;
-    mono_ns deadline = 0;               // when it expires in that queue; 0: never
-    std::uint32_t delivery_count = 0;   // failed attempts before this one
+    mono_ns deadline = 0;              // when it expires in that queue; 0: never
+    std::uint32_t delivery_count = 0;  // failed attempts before this one
     bool redelivered = false;
-    bool no_ack = false;                // settled by having been sent
+    bool no_ack = false;  // settled by having been sent
 };
 
 enum class cancel_reason : std::uint8_t { queue_deleted, queue_lost, policy };

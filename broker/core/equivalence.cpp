@@ -6,16 +6,13 @@ namespace linnet::core {
 
 namespace {
 
-[[nodiscard]] error inequivalent(std::string_view attribute, std::string_view resource,
-                                 std::string_view received, std::string_view current) {
-    return make_error(error_kind::precondition_failed,
-                      "inequivalent arg '{}' for {}: received {} but current is {}", attribute, resource,
-                      received, current);
+[[nodiscard]] error inequivalent(std::string_view attribute, std::string_view resource, std::string_view received,
+                                 std::string_view current) {
+    return make_error(error_kind::precondition_failed, "inequivalent arg '{}' for {}: received {} but current is {}",
+                      attribute, resource, received, current);
 }
 
-[[nodiscard]] bool is_real(value_type t) noexcept {
-    return t == value_type::float32 || t == value_type::float64;
-}
+[[nodiscard]] bool is_real(value_type t) noexcept { return t == value_type::float32 || t == value_type::float64; }
 // RabbitMQ compares kinds of types first: any integers are of one kind, and so are both reals.
 [[nodiscard]] bool of_one_kind(const value& a, const value& b) noexcept {
     return a.type == b.type || (a.is_integer() && b.is_integer()) || (is_real(a.type) && is_real(b.type));

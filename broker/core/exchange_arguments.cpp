@@ -11,10 +11,9 @@ namespace linnet::core {
 namespace {
 
 constexpr std::array all_types{
-    exchange_type::direct,          exchange_type::fanout,       exchange_type::topic,
-    exchange_type::headers,         exchange_type::consistent_hash, exchange_type::modulus_hash,
-    exchange_type::random,          exchange_type::local_random, exchange_type::recent_history,
-    exchange_type::delayed,
+    exchange_type::direct,          exchange_type::fanout,       exchange_type::topic,  exchange_type::headers,
+    exchange_type::consistent_hash, exchange_type::modulus_hash, exchange_type::random, exchange_type::local_random,
+    exchange_type::recent_history,  exchange_type::delayed,
 };
 
 [[nodiscard]] error refused(std::string text) { return {error_kind::precondition_failed, std::move(text)}; }
@@ -90,8 +89,8 @@ constexpr std::array all_types{
     const std::string* word = v->as_string();
     if (word == nullptr) {
         return fail(make_error(error_kind::precondition_failed,
-                               "Invalid x-match field type {} (value {}); expected longstr",
-                               rabbit_type_name(v->type), erlang_term(*v)));
+                               "Invalid x-match field type {} (value {}); expected longstr", rabbit_type_name(v->type),
+                               erlang_term(*v)));
     }
     if (*word == "all") {
         return header_match::all;
@@ -115,8 +114,8 @@ constexpr std::array all_types{
     const std::string_view digits = key.starts_with('+') ? key.substr(1) : key;
     const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), weight);
     if (bad != std::errc{} || end != digits.data() + digits.size()) {
-        return fail(make_error(error_kind::precondition_failed, "The binding key must be an integer: {}",
-                               erlang_binary(key)));
+        return fail(
+            make_error(error_kind::precondition_failed, "The binding key must be an integer: {}", erlang_binary(key)));
     }
     if (weight < 1) {
         return fail(refused("The binding key must be greater than 0"));
@@ -142,16 +141,16 @@ outcome<exchange_type> check_exchange_type(std::string_view name) {
     if (const auto type = exchange_type_from(name)) {
         return *type;
     }
-    return fail(make_error(error_kind::command_invalid, "{} exchange type '{}'", name.empty() ? "invalid" : "unknown",
-                           name));
+    return fail(
+        make_error(error_kind::command_invalid, "{} exchange type '{}'", name.empty() ? "invalid" : "unknown", name));
 }
 
 outcome<node_ref<exchange_record>> check_exchange(const declare_exchange& what, exchange_type type,
-                                                std::string_view vhost) {
+                                                  std::string_view vhost) {
     auto made = make_node<exchange_record>();
     exchange_record& info = made.own();
-    info.spec = {what.name,     std::string(to_text(type)), type, what.durable, what.auto_delete,
-                 what.internal, what.arguments,             {}};
+    info.spec = {
+        what.name, std::string(to_text(type)), type, what.durable, what.auto_delete, what.internal, what.arguments, {}};
     info.routes_as = type;
     auto alternate = check_alternate(what.arguments, exchange_text(what.name, vhost));
     if (!alternate) {

@@ -19,7 +19,7 @@ namespace linnet::core {
 
 // The checked exchange, ready to become a node: how it routes and what it hashes are worked out.
 [[nodiscard]] outcome<node_ref<exchange_record>> check_exchange(const declare_exchange& what, exchange_type type,
-                                                              std::string_view vhost);
+                                                                std::string_view vhost);
 
 // What its exchange makes of a binding.
 struct binding_terms {

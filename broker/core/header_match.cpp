@@ -11,9 +11,7 @@ namespace {
 [[nodiscard]] bool is_text(const value& v) noexcept {
     return v.type == value_type::string || v.type == value_type::bytes;
 }
-[[nodiscard]] bool is_whole(const value& v) noexcept {
-    return v.is_integer() || v.type == value_type::timestamp;
-}
+[[nodiscard]] bool is_whole(const value& v) noexcept { return v.is_integer() || v.type == value_type::timestamp; }
 [[nodiscard]] bool is_real(const value& v) noexcept {
     return v.type == value_type::float32 || v.type == value_type::float64;
 }

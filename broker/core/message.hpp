@@ -1,7 +1,7 @@
 #pragma once
 
-#include "broker/base/clock.hpp"
 #include "broker/base/assert.hpp"
+#include "broker/base/clock.hpp"
 #include "broker/core/ids.hpp"
 
 #include <atomic>
@@ -46,9 +46,7 @@ public:
     message& operator=(const message&) = delete;
 
     [[nodiscard]] std::string_view exchange() const noexcept { return {chars(), exchange_bytes_}; }
-    [[nodiscard]] std::string_view routing_key() const noexcept {
-        return {chars() + exchange_bytes_, key_bytes_};
-    }
+    [[nodiscard]] std::string_view routing_key() const noexcept { return {chars() + exchange_bytes_, key_bytes_}; }
     [[nodiscard]] std::span<const std::uint8_t> properties() const noexcept {
         return {payload() + exchange_bytes_ + key_bytes_, properties_bytes_};
     }
@@ -112,7 +110,7 @@ private:
     std::uint32_t body_bytes_ = 0;
     std::uint32_t block_bytes_ = 0;
     message_traits traits_{};
-    death_log* deaths_ = nullptr;  // owned
+    death_log* deaths_ = nullptr;   // owned
     message* next_free_ = nullptr;  // pool only: free lists and chains on their way home
 };
 

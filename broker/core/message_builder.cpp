@@ -46,8 +46,7 @@ void message_builder::begin(message_pool& pool, std::string_view exchange, std::
 }
 
 void message_builder::append(std::span<const std::uint8_t> part) {
-    const std::size_t head =
-        std::size_t{block_->exchange_bytes_} + block_->key_bytes_ + block_->properties_bytes_;
+    const std::size_t head = std::size_t{block_->exchange_bytes_} + block_->key_bytes_ + block_->properties_bytes_;
     const std::size_t used = head + arrived_;
     const std::size_t room = block_->block_bytes_ - sizeof(message);
     if (used + part.size() > room) {
@@ -79,8 +78,8 @@ message_ptr make_message(message_pool& pool, std::string_view exchange, std::str
 }
 
 void message_builder::write_whole(message_pool& pool, std::string_view exchange, std::string_view key,
-                                  std::span<const std::uint8_t> properties,
-                                  std::span<const std::uint8_t> body, const message_traits& traits) {
+                                  std::span<const std::uint8_t> properties, std::span<const std::uint8_t> body,
+                                  const message_traits& traits) {
     abandon();
     pool_ = &pool;
     announced_ = arrived_ = body.size();

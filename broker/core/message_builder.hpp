@@ -50,7 +50,7 @@ private:
 
 // The one-piece case, the hot one: a message whose whole body is at hand.
 [[nodiscard]] message_ptr make_message(message_pool& pool, std::string_view exchange, std::string_view key,
-                                       std::span<const std::uint8_t> properties,
-                                       std::span<const std::uint8_t> body, const message_traits& traits);
+                                       std::span<const std::uint8_t> properties, std::span<const std::uint8_t> body,
+                                       const message_traits& traits);
 
 }  // namespace linnet::core

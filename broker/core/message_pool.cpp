@@ -122,9 +122,7 @@ void message_pool::free(message* m) noexcept {
     chain = m;
 }
 
-message* message_pool::take_chain(shard_id home) noexcept {
-    return std::exchange(going_home_[home.value], nullptr);
-}
+message* message_pool::take_chain(shard_id home) noexcept { return std::exchange(going_home_[home.value], nullptr); }
 
 void message_pool::accept_chain(message* first) noexcept {
     owner_.check();

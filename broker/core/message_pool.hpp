@@ -38,9 +38,7 @@ public:
     void accept_chain(message* first) noexcept;
 
     // Bytes in live messages of this shard: its part of the memory budget.
-    [[nodiscard]] std::uint64_t held_bytes() const noexcept {
-        return static_cast<std::uint64_t>(held_.value());
-    }
+    [[nodiscard]] std::uint64_t held_bytes() const noexcept { return static_cast<std::uint64_t>(held_.value()); }
     [[nodiscard]] shard_id home() const noexcept { return home_; }
 
     // The pool of the shard that runs on this thread: where message_ptr gives its blocks.

@@ -110,7 +110,7 @@ struct consumer_info {
     consumer_id consumer;
 };
 struct got_message {
-    std::optional<delivery> message;       // none: empty
+    std::optional<delivery> message;  // none: empty
     std::uint64_t remaining = 0;
 };
 

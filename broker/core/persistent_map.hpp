@@ -234,8 +234,7 @@ private:
         } else if (old->count > 1) {
             branch* narrower = like(*old, old->count - 1);
             std::memcpy(narrower->slots(), old->slots(), index * sizeof(slot));
-            std::memcpy(narrower->slots() + index, old->slots() + index + 1,
-                        (old->count - index - 1) * sizeof(slot));
+            std::memcpy(narrower->slots() + index, old->slots() + index + 1, (old->count - index - 1) * sizeof(slot));
             if (!bucket) {
                 narrower->bitmap &= ~nth_bit(old->bitmap, index);
             }

@@ -32,9 +32,7 @@ template <std::size_t N>
     const auto* text = v.as_string();
     return text != nullptr && std::ranges::find(words, std::string_view(*text)) != words.end();
 }
-[[nodiscard]] bool is_strategy(const value& v) {
-    return is_one_of<2>(v, {"at-most-once", "at-least-once"});
-}
+[[nodiscard]] bool is_strategy(const value& v) { return is_one_of<2>(v, {"at-most-once", "at-least-once"}); }
 [[nodiscard]] bool is_overflow(const value& v) {
     return is_one_of<3>(v, {"drop-head", "reject-publish", "reject-publish-dlx"});
 }
@@ -44,7 +42,8 @@ template <std::size_t N>
 }
 [[nodiscard]] bool is_age(const value& v) {
     const auto* text = v.as_string();
-    if (text == nullptr || text->size() < 2 || std::string_view("YMDhms").find(text->back()) == std::string_view::npos) {
+    if (text == nullptr || text->size() < 2 ||
+        std::string_view("YMDhms").find(text->back()) == std::string_view::npos) {
         return false;
     }
     const auto digits = std::string_view(*text).substr(0, text->size() - 1);
@@ -117,8 +116,8 @@ outcome<void> check_policy(const policy& p, policy_kind kind) {
                                    erlang_binary(key)));
         }
         if (!at->valid(v)) {
-            return fail(make_error(error_kind::precondition_failed, "{} is not a valid {}", erlang_term(v),
-                                   at->called));
+            return fail(
+                make_error(error_kind::precondition_failed, "{} is not a valid {}", erlang_term(v), at->called));
         }
     }
     return {};

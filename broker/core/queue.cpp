@@ -7,9 +7,7 @@ namespace linnet::core {
 
 namespace {
 
-constexpr std::uint32_t slot_of(consumer_id id) noexcept {
-    return static_cast<std::uint32_t>(id.value & 0xffff'ffffU);
-}
+constexpr std::uint32_t slot_of(consumer_id id) noexcept { return static_cast<std::uint32_t>(id.value & 0xffff'ffffU); }
 constexpr consumer_id make_consumer_id(std::uint32_t slot, std::uint32_t generation) noexcept {
     return {std::uint64_t{generation} << 32 | slot};
 }
@@ -245,15 +243,15 @@ void queue::drop_expired() {
 
 void queue::drop_overflow() {
     const auto& s = spec_.settings;
-    while (ready_ != 0 && ((s.max_length && ready_ > *s.max_length) ||
-                           (s.max_length_bytes && ready_bytes_ > *s.max_length_bytes))) {
+    while (ready_ != 0 &&
+           ((s.max_length && ready_ > *s.max_length) || (s.max_length_bytes && ready_bytes_ > *s.max_length_bytes))) {
         context_.on_dead(*this, take_head(*head_lane()), death_reason::maxlen);
     }
 }
 
 void queue::lend(consumer& c, queue_item&& item) {
-    delivery d{std::move(item.msg), self_, c.id, item.pos, item.deadline, item.delivery_count, item.redelivered,
-               c.a.no_ack};
+    delivery d{std::move(item.msg), self_,     c.id, item.pos, item.deadline, item.delivery_count,
+               item.redelivered,    c.a.no_ack};
     if (!c.a.no_ack) {
         ++c.in_flight;
         ++unacked_;
@@ -303,7 +301,7 @@ std::optional<delivery> queue::get(bool no_ack) {
     }
     unacked_ += no_ack ? 0 : 1;
     return delivery{std::move(item.msg), self_, consumer_id{}, item.pos, item.deadline, item.delivery_count,
-                    item.redelivered, no_ack};
+                    item.redelivered,    no_ack};
 }
 
 std::uint64_t queue::purge() {

@@ -90,8 +90,8 @@ public:
     // ---- Consumers -----------------------------------------------------------------------------
     struct attachment {
         std::uint64_t tag = 0;
-        delivery_sink* sink = nullptr;       // on this shard, or null:
-        remote_consumer remote{};            // then here
+        delivery_sink* sink = nullptr;  // on this shard, or null:
+        remote_consumer remote{};       // then here
         session_handle session{};
         std::string label;
         std::uint32_t prefetch = 0;
@@ -122,8 +122,8 @@ private:
     struct consumer {
         attachment a;
         consumer_id id{};
-        std::uint32_t in_flight = 0;       // lent and not settled; only with acks
-        std::uint32_t under_way = 0;       // sent to the far shard and not yet passed on
+        std::uint32_t in_flight = 0;  // lent and not settled; only with acks
+        std::uint32_t under_way = 0;  // sent to the far shard and not yet passed on
         bool attached = true;
     };
     static constexpr std::uint32_t pump_batch_max = 4096;
@@ -160,9 +160,9 @@ private:
     // By slot (the id's low half); order_ is by priority, then arrival.
     std::vector<std::unique_ptr<consumer>> consumers_;
     std::vector<consumer*> order_;
-    std::size_t turn_ = 0;             // round robin: where the next search starts
-    bool priorities_differ_ = false;   // between consumers
-    consumer* active_ = nullptr;       // of a single-active-consumer queue
+    std::size_t turn_ = 0;            // round robin: where the next search starts
+    bool priorities_differ_ = false;  // between consumers
+    consumer* active_ = nullptr;      // of a single-active-consumer queue
     std::uint32_t next_generation_ = 1;
     bool had_consumer_ = false;
     bool closing_ = false;

@@ -136,8 +136,8 @@ constexpr types stream = 4;
 
 struct argument {
     std::string_view key;
-    check valid;      // null: anything goes
-    types where;      // the queue types that know it; others refuse it
+    check valid;  // null: anything goes
+    types where;  // the queue types that know it; others refuse it
 };
 
 // In RabbitMQ's order of checking.
@@ -191,8 +191,8 @@ constexpr std::array<argument, 23> known_arguments{{
         return {};
     }
     if (const auto bad = a.valid(*v, d.arguments)) {
-        return fail(make_error(error_kind::precondition_failed, "invalid arg '{}' for {}: {}", a.key, d.resource,
-                               *bad));
+        return fail(
+            make_error(error_kind::precondition_failed, "invalid arg '{}' for {}: {}", a.key, d.resource, *bad));
     }
     return {};
 }
@@ -219,10 +219,10 @@ constexpr std::array<argument, 23> known_arguments{{
     if (t == queue_type::classic) {
         return {};
     }
-    const std::string_view bad = d.auto_delete  ? "auto-delete"
-                                 : d.exclusive  ? "exclusive-owner"
-                                 : !d.durable   ? "non-durable"
-                                                : "";
+    const std::string_view bad = d.auto_delete ? "auto-delete"
+                                 : d.exclusive ? "exclusive-owner"
+                                 : !d.durable  ? "non-durable"
+                                               : "";
     if (bad.empty()) {
         return {};
     }
@@ -232,8 +232,8 @@ constexpr std::array<argument, 23> known_arguments{{
 [[nodiscard]] outcome<void> check_segment_size(queue_type t, const queue_declaration& d) {
     const value* v = find(d.arguments, "x-stream-max-segment-size-bytes");
     if (t == queue_type::stream && v != nullptr && number_in(*v) > 3'000'000'000) {
-        return fail(make_error(error_kind::precondition_failed,
-                               "Exceeded max value for x-stream-max-segment-size-bytes"));
+        return fail(
+            make_error(error_kind::precondition_failed, "Exceeded max value for x-stream-max-segment-size-bytes"));
     }
     return {};
 }
@@ -277,17 +277,38 @@ template <class To>
 }
 
 // In RabbitMQ's order of comparing, which is not its order of checking.
-constexpr std::array<std::string_view, 14> classic_keys{
-    "x-expires",           "x-message-ttl",  "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
-    "x-max-length-bytes",  "x-max-priority", "x-overflow",             "x-queue-mode",              "x-queue-version",
-    "x-single-active-consumer", "x-queue-type", "x-queue-master-locator", "x-consumer-timeout"};
-constexpr std::array<std::string_view, 16> quorum_keys{
-    "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy",      "x-expires",
-    "x-max-length",           "x-max-length-bytes",        "x-max-in-memory-length",      "x-max-in-memory-bytes",
-    "x-overflow",             "x-single-active-consumer",  "x-queue-type",                "x-quorum-initial-group-size",
-    "x-delivery-limit",       "x-message-ttl",             "x-queue-leader-locator",      "x-consumer-timeout"};
+constexpr std::array<std::string_view, 14> classic_keys{"x-expires",
+                                                        "x-message-ttl",
+                                                        "x-dead-letter-exchange",
+                                                        "x-dead-letter-routing-key",
+                                                        "x-max-length",
+                                                        "x-max-length-bytes",
+                                                        "x-max-priority",
+                                                        "x-overflow",
+                                                        "x-queue-mode",
+                                                        "x-queue-version",
+                                                        "x-single-active-consumer",
+                                                        "x-queue-type",
+                                                        "x-queue-master-locator",
+                                                        "x-consumer-timeout"};
+constexpr std::array<std::string_view, 16> quorum_keys{"x-dead-letter-exchange",
+                                                       "x-dead-letter-routing-key",
+                                                       "x-dead-letter-strategy",
+                                                       "x-expires",
+                                                       "x-max-length",
+                                                       "x-max-length-bytes",
+                                                       "x-max-in-memory-length",
+                                                       "x-max-in-memory-bytes",
+                                                       "x-overflow",
+                                                       "x-single-active-consumer",
+                                                       "x-queue-type",
+                                                       "x-quorum-initial-group-size",
+                                                       "x-delivery-limit",
+                                                       "x-message-ttl",
+                                                       "x-queue-leader-locator",
+                                                       "x-consumer-timeout"};
 constexpr std::array<std::string_view, 6> stream_keys{
-    "x-max-length-bytes",     "x-queue-type", "x-max-age", "x-stream-max-segment-size-bytes",
+    "x-max-length-bytes",     "x-queue-type",          "x-max-age", "x-stream-max-segment-size-bytes",
     "x-initial-cluster-size", "x-queue-leader-locator"};
 
 }  // namespace

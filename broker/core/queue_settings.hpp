@@ -15,14 +15,14 @@ enum class overflow_policy : std::uint8_t { drop_head, reject_publish, reject_pu
 // never looks at an argument table.
 struct queue_settings {
     queue_type type = queue_type::classic;
-    std::optional<mono_ns> message_ttl;    // 0 is meaningful: expire unless delivered at once
-    std::optional<mono_ns> expires;        // delete the queue after so long without use
+    std::optional<mono_ns> message_ttl;  // 0 is meaningful: expire unless delivered at once
+    std::optional<mono_ns> expires;      // delete the queue after so long without use
     std::optional<std::uint64_t> max_length;
     std::optional<std::uint64_t> max_length_bytes;
     overflow_policy overflow = overflow_policy::drop_head;
     std::optional<std::string> dead_letter_exchange;
     std::optional<std::string> dead_letter_routing_key;
-    std::uint8_t max_priority = 0;         // 0: no priorities
+    std::uint8_t max_priority = 0;  // 0: no priorities
     bool single_active_consumer = false;
     std::optional<std::uint32_t> delivery_limit;
     std::optional<mono_ns> consumer_timeout;

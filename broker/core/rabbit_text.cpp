@@ -80,9 +80,8 @@ struct term_writer {
     std::string operator()(double number) const { return real_term(number); }
     std::string operator()(const std::string& text) const { return erlang_binary(text); }
     std::string operator()(const value_array& entries) const {
-        return list_term(entries, [](const value& e) {
-            return fmt::format("{{{},{}}}", rabbit_type_name(e.type), erlang_term(e));
-        });
+        return list_term(
+            entries, [](const value& e) { return fmt::format("{{{},{}}}", rabbit_type_name(e.type), erlang_term(e)); });
     }
     std::string operator()(const value_table& entries) const {
         return list_term(entries, [](const auto& e) {

@@ -65,9 +65,8 @@ result<regex, std::string> regex::compile(std::string_view pattern) {
         return fail(fmt::format("{} at position {}", engine_text(code), at));
     }
     regex r(pattern, kind::engine);
-    r.code_ = std::shared_ptr<const void>(compiled, [](const void* p) {
-        pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(p)));
-    });
+    r.code_ = std::shared_ptr<const void>(
+        compiled, [](const void* p) { pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(p))); });
     return r;
 }
 

@@ -61,8 +61,7 @@ private:
     // True when a binding matched, wherever it led.
     bool ask(const exchange_node& x) {
         switch (x.info->routes_as) {
-            case exchange_type::direct:
-                return x.info->spec.name.empty() ? ask_default() : ask_direct(x);
+            case exchange_type::direct: return x.info->spec.name.empty() ? ask_default() : ask_direct(x);
             case exchange_type::topic: return ask_topic(x);
             case exchange_type::headers: return ask_headers(x);
             case exchange_type::consistent_hash: return ask_consistent_hash(x);
@@ -172,11 +171,8 @@ private:
     bool ask_modulus_hash(const exchange_node& x) {
         gather(x.bindings);
         // By name, so that the choice does not depend on the order of some table.
-        std::ranges::sort(s_.choice, {}, [](const binding_node* b) {
-            return std::pair(b->destination(), b->kind);
-        });
-        return take_chosen(s_.choice.empty() ? nullptr
-                                             : s_.choice[stable_hash(keys_.front()) % s_.choice.size()]);
+        std::ranges::sort(s_.choice, {}, [](const binding_node* b) { return std::pair(b->destination(), b->kind); });
+        return take_chosen(s_.choice.empty() ? nullptr : s_.choice[stable_hash(keys_.front()) % s_.choice.size()]);
     }
     bool ask_random(const exchange_node& x) {
         notes_.cacheable = false;

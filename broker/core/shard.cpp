@@ -136,9 +136,7 @@ message_pool& shard::pool() noexcept { return state_->messages; }
 bool shard::congested() const noexcept { return state_->backlog_total > congestion_commands; }
 bool shard::memory_alarm() const noexcept { return parts_.memory_alarm(); }
 
-topology_view shard::topology() const noexcept {
-    return topology_view(parts_.topology().read(*state_->reader)->root);
-}
+topology_view shard::topology() const noexcept { return topology_view(parts_.topology().read(*state_->reader)->root); }
 
 void shard::change_topology(std::function<std::vector<queue_entry>(topology_editor&)> change) {
     owner_.check();
@@ -208,7 +206,8 @@ void shard::settle_accepted(queue_handle q, consumer_id c, std::uint32_t count, 
         }
         return;
     }
-    command cmd{.kind = command_kind::settle_accepted, .count = 0, .settle = {{q.slot, q.generation}, c.value, bytes, count}};
+    command cmd{
+        .kind = command_kind::settle_accepted, .count = 0, .settle = {{q.slot, q.generation}, c.value, bytes, count}};
     state_->send(q.shard, cmd);
 }
 
@@ -243,7 +242,8 @@ void shard::set_prefetch(queue_handle q, consumer_id c, std::uint32_t prefetch) 
         }
         return;
     }
-    command cmd{.kind = command_kind::set_prefetch, .count = 0, .settle = {{q.slot, q.generation}, c.value, 0, prefetch}};
+    command cmd{
+        .kind = command_kind::set_prefetch, .count = 0, .settle = {{q.slot, q.generation}, c.value, 0, prefetch}};
     state_->send(q.shard, cmd);
 }
 

@@ -22,15 +22,15 @@
 
 namespace linnet::core {
 
-class broker;        // all shards, their rings, the published topology: shared parts, see broker.hpp
+class broker;  // all shards, their rings, the published topology: shared parts, see broker.hpp
 class queue;
 class topology_editor;
 struct shard_state;  // what shard.cpp keeps
 
 enum class settlement : std::uint8_t {
-    accepted,     // ack
-    requeued,     // back to its old place, marked redelivered
-    rejected,     // dead-lettered, or dropped
+    accepted,  // ack
+    requeued,  // back to its old place, marked redelivered
+    rejected,  // dead-lettered, or dropped
 };
 
 // The last route of one publisher, good while the topology stands: most publishers repeat their address.
@@ -113,8 +113,8 @@ public:
     struct route {
         const exchange_node* exchange = nullptr;
         targets where;
-        bool delayed = false;    // a delayed-message exchange: publish() looks at the delay
-        bool remember = false;   // a recent-history exchange: publish() keeps the message there
+        bool delayed = false;   // a delayed-message exchange: publish() looks at the delay
+        bool remember = false;  // a recent-history exchange: publish() keeps the message there
     };
     [[nodiscard]] route find_route(const vhost_node& v, std::string_view exchange, std::string_view key,
                                    const property_reader* reader, std::span<const std::uint8_t> properties,

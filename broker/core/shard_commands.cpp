@@ -14,7 +14,7 @@ namespace {
 // Commands a ring and turn: all that a full ring holds. Fewer would let publishes, of which a turn reads as
 // many as the sockets bring, outrun the deliveries that come through the rings.
 constexpr std::size_t drain_batch_max = 16 * 1024;
-constexpr std::uint64_t no_proxy = 0;          // in pointer_command::tag; else slot + 1
+constexpr std::uint64_t no_proxy = 0;  // in pointer_command::tag; else slot + 1
 
 template <class T>
 std::unique_ptr<T> take(const pointer_command& p) noexcept {
@@ -27,8 +27,7 @@ std::unique_ptr<T> take(const pointer_command& p) noexcept {
 
 void shard_state::send(shard_id to, const command& c) {
     auto& backlog = backlogs[to.value];
-    if (backlog.empty() &&
-        parts.ring(self.id(), to).try_push(c) == lockfree::push_result::pushed) [[likely]] {
+    if (backlog.empty() && parts.ring(self.id(), to).try_push(c) == lockfree::push_result::pushed) [[likely]] {
         return;
     }
     // The ring is full: it waits here, in order, and congested() stops the input that causes it.
@@ -47,8 +46,8 @@ void shard_state::flush_backlogs() {
     }
     for (std::uint16_t to = 0; to < backlogs.size(); ++to) {
         auto& backlog = backlogs[to];
-        while (!backlog.empty() && parts.ring(self.id(), shard_id{to}).try_push(backlog.front()) ==
-                                       lockfree::push_result::pushed) {
+        while (!backlog.empty() &&
+               parts.ring(self.id(), shard_id{to}).try_push(backlog.front()) == lockfree::push_result::pushed) {
             backlog.pop_front();
             --backlog_total;
         }
@@ -157,9 +156,9 @@ void shard_state::receive(shard_id from, const command& c) {
             the_control->remove_unused({c.pointer.place.slot, c.pointer.place.generation, from});
             return;
         case command_kind::answer_after:
-            the_control->answer_after({c.pointer.place.slot, c.pointer.place.generation,
-                                       shard_id{static_cast<std::uint16_t>(c.pointer.tag)}},
-                                      std::move(*take<reply>(c.pointer)));
+            the_control->answer_after(
+                {c.pointer.place.slot, c.pointer.place.generation, shard_id{static_cast<std::uint16_t>(c.pointer.tag)}},
+                std::move(*take<reply>(c.pointer)));
             return;
         case command_kind::consumer_cancelled:
             if (auto* p = proxies.find(c.pointer.place.slot, c.pointer.place.generation)) {
@@ -324,8 +323,9 @@ reply shard_state::do_queue_request(routed_request& r, shard_id asker) {
 
 reply shard_state::do_consume(queue& q, routed_request& r, shard_id asker) {
     auto& c = std::get<consume>(r.what.body);
-    queue::attachment a{c.tag,      nullptr,  {asker, r.proxy_slot, r.proxy_generation}, r.what.from, c.label,
-                        c.prefetch, c.priority, c.no_ack, c.exclusive};
+    queue::attachment a{c.tag,       nullptr,  {asker, r.proxy_slot, r.proxy_generation},
+                        r.what.from, c.label,  c.prefetch,
+                        c.priority,  c.no_ack, c.exclusive};
     if (asker == self.id()) {
         a.sink = c.sink;
         a.remote = {};
@@ -447,8 +447,16 @@ void shard_state::deliver_remote(const remote_consumer& to, delivery&& d) {
     m->mark_shared();
     send(to.shard, {.kind = command_kind::deliver,
                     .count = 0,
-                    .deliver = {m, {d.queue.slot, d.queue.generation}, d.consumer.value, d.pos, d.deadline,
-                                d.delivery_count, to.proxy_slot, to.proxy_generation, d.redelivered, d.no_ack}});
+                    .deliver = {m,
+                                {d.queue.slot, d.queue.generation},
+                                d.consumer.value,
+                                d.pos,
+                                d.deadline,
+                                d.delivery_count,
+                                to.proxy_slot,
+                                to.proxy_generation,
+                                d.redelivered,
+                                d.no_ack}});
 }
 
 void shard_state::cancel_remote(const remote_consumer& to, cancel_reason why) {
@@ -509,10 +517,10 @@ void shard_state::send_credits() {
             continue;
         }
         p->marked = false;
-        send(p->queue.shard, {.kind = command_kind::credit,
-                              .count = 0,
-                              .settle = {{p->queue.slot, p->queue.generation}, p->consumer.value, 0,
-                                         std::exchange(p->passed_on, 0)}});
+        send(p->queue.shard,
+             {.kind = command_kind::credit,
+              .count = 0,
+              .settle = {{p->queue.slot, p->queue.generation}, p->consumer.value, 0, std::exchange(p->passed_on, 0)}});
     }
     proxies_to_credit.clear();
 }

@@ -1,6 +1,5 @@
 #include "broker/core/shard_state.hpp"
 
-
 #include <algorithm>
 #include <utility>
 
@@ -53,9 +52,8 @@ void record(death_log& log, death row) {
 // A message that goes round without ever being rejected by a consumer would go round for ever.
 [[nodiscard]] bool is_cycle(const death_log& log, std::string_view queue) {
     const auto at = std::ranges::find(log.rows, queue, &death::queue);
-    return at != log.rows.end() && std::none_of(log.rows.begin(), at + 1, [](const death& d) {
-               return d.reason == death_reason::rejected;
-           });
+    return at != log.rows.end() &&
+           std::none_of(log.rows.begin(), at + 1, [](const death& d) { return d.reason == death_reason::rejected; });
 }
 
 }  // namespace
@@ -66,8 +64,8 @@ void shard_state::on_dead(const queue& q, queue_item&& item, death_reason why) {
         item.msg.reset();
         return;
     }
-    dead.push_back({std::move(item), why, q.spec().name, q.spec().vhost, *s.dead_letter_exchange,
-                    s.dead_letter_routing_key});
+    dead.push_back(
+        {std::move(item), why, q.spec().name, q.spec().vhost, *s.dead_letter_exchange, s.dead_letter_routing_key});
 }
 
 void shard_state::bury_dead() {

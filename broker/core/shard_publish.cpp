@@ -49,8 +49,7 @@ shard::route shard::find_route(const vhost_node& v, std::string_view exchange, s
             return {};
         }
         s.entropy = s.entropy * 6364136223846793005ULL + 1442695040888963407ULL;
-        const auto notes =
-            topology_view::route(v, *x, {key, reader, properties, s.entropy >> 16, id_}, *s.scratch);
+        const auto notes = topology_view::route(v, *x, {key, reader, properties, s.entropy >> 16, id_}, *s.scratch);
         if (!caching || !notes.cacheable || notes.delayed || notes.remember != nullptr) {
             return {x, topology_view::targets_of(*s.scratch), notes.delayed, notes.remember != nullptr};
         }
@@ -64,9 +63,8 @@ shard::route shard::find_route(const vhost_node& v, std::string_view exchange, s
     return {cached->exchange, cached->where, false, false};
 }
 
-shard::route shard::find_routes(const vhost_node& v, std::string_view exchange,
-                                std::span<const std::string_view> keys, const property_reader* reader,
-                                std::span<const std::uint8_t> properties) {
+shard::route shard::find_routes(const vhost_node& v, std::string_view exchange, std::span<const std::string_view> keys,
+                                const property_reader* reader, std::span<const std::uint8_t> properties) {
     auto& s = *state_;
     const exchange_node* x = topology_view::find_exchange(v, exchange);
     if (x == nullptr) {
@@ -235,14 +233,14 @@ bool shard::deliver_direct(session_handle to, std::uint64_t sink_tag, message_pt
     return true;
 }
 
-std::optional<reply> shard::find_direct(session_handle from, std::uint64_t cookie, session_handle to,
-                                        std::string key) {
+std::optional<reply> shard::find_direct(session_handle from, std::uint64_t cookie, session_handle to, std::string key) {
     owner_.check();
     direct_question q{from, cookie, to, std::move(key)};
     if (to.shard == id_ || to.shard.value >= parts_.shard_count()) {
         return state_->answer_direct(q);
     }
-    state_->send_pointer(to.shard, command_kind::find_direct, std::make_unique<direct_question>(std::move(q)).release());
+    state_->send_pointer(to.shard, command_kind::find_direct,
+                         std::make_unique<direct_question>(std::move(q)).release());
     return std::nullopt;
 }
 
@@ -270,8 +268,7 @@ namespace {
 // A message that waits in a delayed-message exchange. Owns itself: it dies when it fires, or with its shard.
 class delayed_message final : public timer {
 public:
-    delayed_message(shard_state& home, message_ptr m, vhost_id vhost)
-        : home_(home), m_(std::move(m)), vhost_(vhost) {}
+    delayed_message(shard_state& home, message_ptr m, vhost_id vhost) : home_(home), m_(std::move(m)), vhost_(vhost) {}
 
     void on_timer(mono_ns) override {
         const std::unique_ptr<delayed_message> self(this);
@@ -321,7 +318,8 @@ void shard_state::publish_again(message_ptr m, vhost_id vhost) {
 
 void shard_state::remember(message_ptr m, const vhost_node& v) {
     const auto* reader_of = parts.reader_of(m->properties_of());
-    const auto unwanted = reader_of == nullptr ? std::nullopt : reader_of->header(m->properties(), "x-recent-history-no-store");
+    const auto unwanted = reader_of == nullptr ? std::nullopt
+                                               : reader_of->header(m->properties(), "x-recent-history-no-store");
     if (const bool* no = unwanted ? unwanted->as_bool() : nullptr; no != nullptr && *no) {
         return;
     }

@@ -23,14 +23,14 @@ class control;
 
 // A consumer of this shard on a queue of another: what arrives for it, and the credit it gives back.
 struct consumer_proxy {
-    std::uint32_t slot = 0;            // its own
+    std::uint32_t slot = 0;  // its own
     delivery_sink* sink = nullptr;
     std::uint64_t tag = 0;
     session_handle session;
     queue_handle queue;
-    consumer_id consumer;              // known once the owner has answered
-    std::uint32_t passed_on = 0;       // deliveries handed to the sink since the last credit
-    bool marked = false;               // in `proxies_to_credit`
+    consumer_id consumer;                        // known once the owner has answered
+    std::uint32_t passed_on = 0;                 // deliveries handed to the sink since the last credit
+    bool marked = false;                         // in `proxies_to_credit`
     std::unique_ptr<std::deque<delivery>> held;  // while the sink is not ready; bounded by the queue's window
 };
 
@@ -136,13 +136,13 @@ struct shard_state final : queue_context {
     slot_table<session_port*> sessions;
     slot_table<consumer_proxy> proxies;
     std::vector<std::uint32_t> proxies_to_credit;
-    std::vector<queue_handle> to_pump;          // each queue at most once: pump_marks
+    std::vector<queue_handle> to_pump;  // each queue at most once: pump_marks
     std::vector<queue_handle> pumping;
-    std::vector<bool> pump_marks;               // by queue slot
-    std::vector<queue_handle> unused_here;      // on the control shard
-    std::unordered_set<timer*> delayed;         // owned: messages in delayed-message exchanges
+    std::vector<bool> pump_marks;           // by queue slot
+    std::vector<queue_handle> unused_here;  // on the control shard
+    std::unordered_set<timer*> delayed;     // owned: messages in delayed-message exchanges
     std::deque<dead_letter> dead;
-    std::vector<split_publish> splits{1};       // slot 0 means "not split"
+    std::vector<split_publish> splits{1};  // slot 0 means "not split"
     std::vector<std::uint32_t> free_splits;
     std::vector<std::pair<session_handle, reply>> replies_later;
     std::vector<session_handle> settled_sessions;  // of this drain: to be told that it is over
@@ -159,7 +159,7 @@ struct shard_state final : queue_context {
     session_handle capture_for;
     std::uint64_t capture_cookie = 0;
 
-    std::unique_ptr<control> the_control;       // on the control shard only
+    std::unique_ptr<control> the_control;  // on the control shard only
     lockfree::snapshot_reader* reader = nullptr;
     bool alarm_seen = false;
     mono_ns alarm_checked = 0;

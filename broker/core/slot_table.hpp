@@ -56,9 +56,7 @@ public:
     [[nodiscard]] T* find_slot(std::uint32_t slot) noexcept {
         return slot < slots_.size() && slots_[slot].used ? &slots_[slot].value : nullptr;
     }
-    [[nodiscard]] std::uint32_t generation_of(std::uint32_t slot) const noexcept {
-        return slots_[slot].generation;
-    }
+    [[nodiscard]] std::uint32_t generation_of(std::uint32_t slot) const noexcept { return slots_[slot].generation; }
     // Calls f(slot, generation, value) for all that are in use.
     template <class F>
     void for_each(F&& f) {

@@ -54,8 +54,6 @@ inline constexpr std::uint64_t odd_b = 0xe703'7ed1'a0b4'28db;
 inline const std::uint64_t process_seed = random_seed();
 
 // For the tables of this process.
-[[nodiscard]] inline std::uint64_t text_hash(std::string_view text) noexcept {
-    return stable_hash(text, process_seed);
-}
+[[nodiscard]] inline std::uint64_t text_hash(std::string_view text) noexcept { return stable_hash(text, process_seed); }
 
 }  // namespace linnet::core

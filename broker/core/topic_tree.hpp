@@ -115,9 +115,7 @@ private:
             staying_.push_back(n.many0.get());
         }
     }
-    [[nodiscard]] static std::uint64_t number_of(const void* p) noexcept {
-        return reinterpret_cast<std::uintptr_t>(p);
-    }
+    [[nodiscard]] static std::uint64_t number_of(const void* p) noexcept { return reinterpret_cast<std::uintptr_t>(p); }
     template <class F>
     static void report(const binding_set& s, F&& found) {
         if (!s.empty()) {

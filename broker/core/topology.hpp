@@ -28,8 +28,16 @@ class property_reader;
 class message;
 
 enum class exchange_type : std::uint8_t {
-    direct, fanout, topic, headers,
-    consistent_hash, modulus_hash, random, local_random, recent_history, delayed,
+    direct,
+    fanout,
+    topic,
+    headers,
+    consistent_hash,
+    modulus_hash,
+    random,
+    local_random,
+    recent_history,
+    delayed,
 };
 
 [[nodiscard]] std::string_view to_text(exchange_type type) noexcept;
@@ -84,7 +92,7 @@ struct route_input {
 
 // What a route means beyond its targets.
 struct route_notes {
-    bool cacheable = true;       // depends on (exchange, routing key) and the topology alone
+    bool cacheable = true;  // depends on (exchange, routing key) and the topology alone
     bool exchange_found = true;
     // A delayed-message exchange was asked: the targets are where it goes after its delay.
     bool delayed = false;
@@ -122,16 +130,14 @@ public:
     // Every queue that a message with this key reaches through this exchange, each once, following
     // exchange-to-exchange bindings (cycles end) and alternate exchanges. The default exchange is "".
     // Targets are those of `out` afterwards (targets_of); they replace what was there.
-    static route_notes route(const vhost_node& v, const exchange_node& x, const route_input& in,
-                             route_scratch& out);
+    static route_notes route(const vhost_node& v, const exchange_node& x, const route_input& in, route_scratch& out);
     // Adds the route of a further key (CC, BCC) to what `out` holds already.
     static route_notes route_more(const vhost_node& v, const exchange_node& x, const route_input& in,
                                   route_scratch& out);
     // The route of several keys at once (a message with CC and BCC): an alternate exchange is asked only
     // where none of them matched. `in.routing_key` is not looked at; hashing exchanges take the first key.
-    static route_notes route_keys(const vhost_node& v, const exchange_node& x,
-                                  std::span<const std::string_view> keys, const route_input& in,
-                                  route_scratch& out);
+    static route_notes route_keys(const vhost_node& v, const exchange_node& x, std::span<const std::string_view> keys,
+                                  const route_input& in, route_scratch& out);
     [[nodiscard]] static targets targets_of(const route_scratch& s) noexcept;
 
     // Null: the user does not exist or has no rights in that vhost at all.

@@ -289,8 +289,8 @@ struct topology_editor::state {
     [[nodiscard]] outcome<void> room_for_queue(std::string_view name, const vhost_node& v) const {
         if (limits.queues_per_vhost && v.queue_count >= *limits.queues_per_vhost) {
             return fail(make_error(error_kind::precondition_failed,
-                                   "cannot declare queue '{}': queue limit in vhost '{}' ({}) is reached", name,
-                                   v.name, *limits.queues_per_vhost));
+                                   "cannot declare queue '{}': queue limit in vhost '{}' ({}) is reached", name, v.name,
+                                   *limits.queues_per_vhost));
         }
         if (limits.queues && queues.size() >= *limits.queues) {
             return fail(make_error(error_kind::precondition_failed,
@@ -553,8 +553,8 @@ outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_
         return fail(terms.error());
     }
     if (table_of(type) == exchange_table::by_topic && !parse_pattern(asked->key)) {
-        return fail(make_error(error_kind::precondition_failed, "binding key has more than {} levels",
-                               pattern_levels_max));
+        return fail(
+            make_error(error_kind::precondition_failed, "binding key has more than {} levels", pattern_levels_max));
     }
     queue_handle to;
     if (what.kind == bind_destination::queue) {
@@ -612,8 +612,8 @@ outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, se
 
 namespace {
 
-[[nodiscard]] outcome<void> same_queue(const queue_spec& current, const declare_queue& received,
-                                       session_handle from, std::string_view vhost) {
+[[nodiscard]] outcome<void> same_queue(const queue_spec& current, const declare_queue& received, session_handle from,
+                                       std::string_view vhost) {
     const std::string resource = queue_text(current.name, vhost);
     const session_handle owner = received.exclusive ? from : session_handle{};
     if (auto open = check_exclusive(current, owner, match::strict, vhost); !open) {
@@ -691,8 +691,8 @@ outcome<topology_editor::declared_queue> topology_editor::check_declare_queue(vh
         !good) {
         return fail(good.error());
     }
-    queue_spec spec{what.name,      v,  durable, what.auto_delete, what.exclusive ? from : session_handle{},
-                    what.arguments, {}, {},      {}};
+    queue_spec spec{what.name, v,  durable, what.auto_delete, what.exclusive ? from : session_handle{}, what.arguments,
+                    {},        {}, {}};
     state_->apply_policies(spec);
     return spec;
 }
@@ -779,9 +779,8 @@ fallen topology_editor::remove_queue(queue_handle where) {
 
 const queue_entry* topology_editor::find_queue(queue_handle where) const noexcept {
     const auto at = state_->queues.find(where);
-    return at == state_->queues.end()
-               ? nullptr
-               : topology_view::find_queue(*state_->vhost(at->second.vhost), at->second.name);
+    return at == state_->queues.end() ? nullptr
+                                      : topology_view::find_queue(*state_->vhost(at->second.vhost), at->second.name);
 }
 
 std::vector<queue_entry> topology_editor::queues_of_session(session_handle owner) const {

@@ -20,7 +20,7 @@ namespace linnet::core {
 
 struct topology_limits {
     std::optional<std::uint64_t> queues_per_vhost;
-    std::optional<std::uint64_t> queues;     // in the whole broker
+    std::optional<std::uint64_t> queues;  // in the whole broker
     std::optional<std::uint64_t> exchanges_per_vhost;
 };
 

@@ -61,8 +61,7 @@ struct exchange_node : counted {
     binding_set inbound;            // from other exchanges to this one
     std::uint64_t outbound_count = 0;
 
-    explicit exchange_node(node_ref<exchange_record> what)
-        : hash(text_hash(what->spec.name)), info(std::move(what)) {}
+    explicit exchange_node(node_ref<exchange_record> what) : hash(text_hash(what->spec.name)), info(std::move(what)) {}
     [[nodiscard]] bool is(std::string_view name) const noexcept { return info->spec.name == name; }
     [[nodiscard]] bool same(const exchange_node& other) const noexcept { return is(other.info->spec.name); }
 };
@@ -106,8 +105,7 @@ struct vhost_node : counted {
     std::uint64_t queue_count = 0;
     std::uint64_t exchange_count = 0;
 
-    vhost_node(vhost_id number, std::string_view text)
-        : hash(hash_of(number)), id(number), name(text) {}
+    vhost_node(vhost_id number, std::string_view text) : hash(hash_of(number)), id(number), name(text) {}
     [[nodiscard]] static std::uint64_t hash_of(vhost_id v) noexcept {
         return detail::mix(v.value ^ detail::odd_a, detail::odd_b);
     }

@@ -10,8 +10,8 @@ namespace {
 [[nodiscard]] outcome<regex> compiled(std::string_view pattern) {
     auto made = regex::compile(pattern);
     if (!made) {
-        return fail(make_error(error_kind::precondition_failed, "invalid regular expression '{}': {}", pattern,
-                               made.error()));
+        return fail(
+            make_error(error_kind::precondition_failed, "invalid regular expression '{}': {}", pattern, made.error()));
     }
     return std::move(*made);
 }

@@ -49,8 +49,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return !permissions_ && topics_.empty(); }
 
     [[nodiscard]] bool allowed(right r, std::string_view resource) const override;
-    [[nodiscard]] bool topic_allowed(right r, std::string_view exchange,
-                                     std::string_view routing_key) const override;
+    [[nodiscard]] bool topic_allowed(right r, std::string_view exchange, std::string_view routing_key) const override;
     [[nodiscard]] bool has_topic_rules() const noexcept override { return !topics_.empty(); }
     [[nodiscard]] bool grants_access() const noexcept { return permissions_.has_value(); }
 

@@ -6,9 +6,7 @@ namespace linnet::core {
 
 namespace {
 
-[[nodiscard]] bool is_real(value_type t) noexcept {
-    return t == value_type::float32 || t == value_type::float64;
-}
+[[nodiscard]] bool is_real(value_type t) noexcept { return t == value_type::float32 || t == value_type::float64; }
 
 // A table says the same whatever the order of its entries.
 [[nodiscard]] bool same_table(const value_table& a, const value_table& b) {

@@ -15,8 +15,24 @@ namespace linnet::core {
 // types, and a header goes out as it came in. Equality is by value: an integer equals the same integer
 // of another width.
 enum class value_type : std::uint8_t {
-    nothing, boolean, int8, uint8, int16, uint16, int32, uint32, int64, uint64,
-    float32, float64, decimal, string, bytes, timestamp, array, table,
+    nothing,
+    boolean,
+    int8,
+    uint8,
+    int16,
+    uint16,
+    int32,
+    uint32,
+    int64,
+    uint64,
+    float32,
+    float64,
+    decimal,
+    string,
+    bytes,
+    timestamp,
+    array,
+    table,
 };
 
 struct value;
@@ -32,9 +48,7 @@ struct value {
 
     bool operator==(const value& other) const;
 
-    [[nodiscard]] bool is_integer() const noexcept {
-        return type >= value_type::int8 && type <= value_type::uint64;
-    }
+    [[nodiscard]] bool is_integer() const noexcept { return type >= value_type::int8 && type <= value_type::uint64; }
     [[nodiscard]] const std::int64_t* as_integer() const noexcept {
         return is_integer() ? std::get_if<std::int64_t>(&data) : nullptr;
     }

@@ -29,9 +29,7 @@ public:
     void add(std::uint64_t by = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
     }
-    [[nodiscard]] std::uint64_t value() const noexcept {
-        return value_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:
     typename Atomics::template atomic<std::uint64_t, site::counter_value> value_{0};
@@ -49,9 +47,7 @@ public:
     void add(std::int64_t by = 1) noexcept { set(value() + by); }
     void sub(std::int64_t by = 1) noexcept { set(value() - by); }
     void set(std::int64_t to) noexcept { value_.store(to, std::memory_order_relaxed); }
-    [[nodiscard]] std::int64_t value() const noexcept {
-        return value_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
 private:
     typename Atomics::template atomic<std::int64_t, site::counter_value> value_{0};

@@ -76,15 +76,12 @@ public:
     }
 
     // A moment ago, for metrics.
-    [[nodiscard]] bool sleeping() const noexcept {
-        return sleeping_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] bool sleeping() const noexcept { return sleeping_.load(std::memory_order_relaxed); }
 
 private:
     // Shared: set by the shard, cleared by whoever wakes it. Alone on its line: every peer reads it
     // each turn, and no neighbour may take that line away.
-    alignas(cacheline_bytes)
-        typename Atomics::template atomic<bool, site::bell_sleeping> sleeping_{false};
+    alignas(cacheline_bytes) typename Atomics::template atomic<bool, site::bell_sleeping> sleeping_{false};
     // Shard only, and constant once bound.
     alignas(cacheline_bytes) thread_owner owner_;
 };

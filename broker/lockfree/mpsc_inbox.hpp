@@ -91,8 +91,7 @@ public:
             mine->next_.write() = last;
             // Release publishes the item. Sequentially consistent on top of that, because the load
             // of the sleeping flag that follows must not pass it: see doorbell.
-        } while (!head_.compare_exchange_weak(last, mine, std::memory_order_seq_cst,
-                                              std::memory_order_relaxed));
+        } while (!head_.compare_exchange_weak(last, mine, std::memory_order_seq_cst, std::memory_order_relaxed));
     }
 
     // Everything pushed so far. One load when there is nothing.

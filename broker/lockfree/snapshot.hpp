@@ -144,8 +144,8 @@ public:
     basic_snapshot_domain& operator=(const basic_snapshot_domain&) = delete;
     ~basic_snapshot_domain() {
         writer_.owner.release();  // the end may come from the main thread
-        LINNET_ASSERT(slowest_reader().epoch == nobody_online,
-                      "reader {} of a dying domain is online", slowest_reader().reader);
+        LINNET_ASSERT(slowest_reader().epoch == nobody_online, "reader {} of a dying domain is online",
+                      slowest_reader().reader);
         static_cast<void>(reclaim());
     }
 
@@ -294,8 +294,7 @@ public:
     using domain_type = basic_snapshot_domain<Atomics>;
     using reader_type = basic_snapshot_reader<Atomics>;
 
-    snapshot(domain_type& domain, std::unique_ptr<const T> first)
-        : domain_(domain), current_(first.release()) {}
+    snapshot(domain_type& domain, std::unique_ptr<const T> first) : domain_(domain), current_(first.release()) {}
     snapshot(const snapshot&) = delete;
     snapshot& operator=(const snapshot&) = delete;
     ~snapshot() {
@@ -312,9 +311,7 @@ public:
     }
 
     // What readers see from now on, for building the next version from it.
-    [[nodiscard]] const T* current() const noexcept {
-        return current_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] const T* current() const noexcept { return current_.load(std::memory_order_relaxed); }
 
     // The old version is retired; call the domain's reclaim() after a batch of publications.
     void publish(std::unique_ptr<const T> next) {

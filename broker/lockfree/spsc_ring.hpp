@@ -40,8 +40,7 @@ public:
     // `capacity` must be a power of two.
     explicit spsc_ring(std::size_t capacity)
         : capacity_(capacity), slots_(std::make_unique_for_overwrite<slot[]>(capacity)) {
-        LINNET_ASSERT(std::has_single_bit(capacity), "ring capacity {} is not a power of two",
-                      capacity);
+        LINNET_ASSERT(std::has_single_bit(capacity), "ring capacity {} is not a power of two", capacity);
     }
     spsc_ring(const spsc_ring&) = delete;
     spsc_ring& operator=(const spsc_ring&) = delete;

@@ -75,7 +75,13 @@ void connection::open_session() {
     }
 }
 
-void connection::on_timer(mono_ns /*now*/) { end(); }
+void connection::on_timer(mono_ns /*now*/) {
+    if (phase_ == phase::lingering && !output_ended_) {
+        end_output();
+    } else {
+        end();
+    }
+}
 
 // ---- Reading -----------------------------------------------------------------------------------
 
@@ -84,14 +90,13 @@ void connection::wait_readable() {
         return;
     }
     reading_ = true;
-    socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                       [self = shared_from_this()](const asio::error_code& failed) {
-                           self->reactor_.enter();
-                           self->reading_ = false;
-                           if (!failed) {
-                               self->on_readable();
-                           }
-                       });
+    socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](const asio::error_code& failed) {
+        self->reactor_.enter();
+        self->reading_ = false;
+        if (!failed) {
+            self->on_readable();
+        }
+    });
 }
 
 void connection::on_readable() {
@@ -180,14 +185,13 @@ void connection::watch_for_reset() {
     if (phase_ != phase::open || std::exchange(watching_, true)) {
         return;
     }
-    socket_.async_wait(asio::ip::tcp::socket::wait_error,
-                       [self = shared_from_this()](const asio::error_code& failed) {
-                           self->reactor_.enter();
-                           self->watching_ = false;
-                           if (!failed && self->paused_ && self->was_reset()) {
-                               self->end();
-                           }
-                       });
+    socket_.async_wait(asio::ip::tcp::socket::wait_error, [self = shared_from_this()](const asio::error_code& failed) {
+        self->reactor_.enter();
+        self->watching_ = false;
+        if (!failed && self->paused_ && self->was_reset()) {
+            self->end();
+        }
+    });
 }
 
 // Urgent data wakes the wait above as well, and means nothing.
@@ -291,19 +295,18 @@ void connection::wait_writable() {
         return;
     }
     writing_ = true;
-    socket_.async_wait(asio::ip::tcp::socket::wait_write,
-                       [self = shared_from_this()](const asio::error_code& failed) {
-                           self->reactor_.enter();
-                           self->writing_ = false;
-                           if (failed || self->phase_ == phase::ended) {
-                               return;
-                           }
-                           if (self->phase_ == phase::handshake) {
-                               self->continue_handshake();
-                           } else {
-                               self->flush();
-                           }
-                       });
+    socket_.async_wait(asio::ip::tcp::socket::wait_write, [self = shared_from_this()](const asio::error_code& failed) {
+        self->reactor_.enter();
+        self->writing_ = false;
+        if (failed || self->phase_ == phase::ended) {
+            return;
+        }
+        if (self->phase_ == phase::handshake) {
+            self->continue_handshake();
+        } else {
+            self->flush();
+        }
+    });
 }
 
 // ---- Ending ------------------------------------------------------------------------------------
@@ -321,8 +324,16 @@ void connection::close_after_flush() noexcept {
 // All is said. The peer may still be sending: closing now would reset the connection under the last words.
 void connection::start_linger() {
     phase_ = phase::lingering;
-    transport_.end_output();
+    auto& shard = reactor_.shard();
+    shard.timers().start(*this, shard.now() + options_.peer_goes_first);
     wait_readable();
+}
+
+void connection::end_output() {
+    output_ended_ = true;
+    transport_.end_output();
+    auto& shard = reactor_.shard();
+    shard.timers().start(*this, shard.now() + options_.linger);
 }
 
 void connection::abort() noexcept {

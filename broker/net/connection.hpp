@@ -28,13 +28,14 @@ using session_factory = std::function<std::unique_ptr<session::session>(session:
 // Threads: its reactor's.
 // Owns:    socket and session. It is shared with the handlers that wait on the socket: Asio's pump
 //          needs the object to outlive a handler that fires after the end.
-class connection final : public session::host,
-                         private core::timer,
-                         public std::enable_shared_from_this<connection> {
+class connection final : public session::host, private core::timer, public std::enable_shared_from_this<connection> {
 public:
     struct options {
         mono_ns tls_handshake_timeout = 10 * ns_per_s;
         mono_ns linger = 2 * ns_per_s;  // for the last words to be written, and for the peer to go
+        // How long the peer may be the one that closes. A client may still be writing when it reads its
+        // close-ok (two of its threads close at once); an end of stream on its heels looks like a failure.
+        mono_ns peer_goes_first = 100 * ns_per_ms;
     };
 
     connection(reactor& r, asio::ip::tcp::socket socket, session::peer_info peer, admission* admitted_by,
@@ -83,6 +84,7 @@ private:
     void write_some();
     void after_write();
     void start_linger();
+    void end_output();
     void be_hungry();
     void end();
 
@@ -99,13 +101,14 @@ private:
     std::vector<std::uint8_t> held_;  // input that the session has not taken
     phase phase_ = phase::handshake;
     bool paused_ = false;
-    bool reading_ = false;    // a wait for readability is under way
-    bool watching_ = false;   // for a reset while nobody reads
-    bool writing_ = false;    // likewise for writability: the socket is full
-    bool broken_ = false;     // writing failed
+    bool reading_ = false;   // a wait for readability is under way
+    bool watching_ = false;  // for a reset while nobody reads
+    bool writing_ = false;   // likewise for writability: the socket is full
+    bool broken_ = false;    // writing failed
+    bool output_ended_ = false;
     bool dirty_ = false;
     bool hungry_ = false;
-    bool was_high_ = false;   // output was above the session's high watermark
+    bool was_high_ = false;  // output was above the session's high watermark
 };
 
 }  // namespace linnet::net

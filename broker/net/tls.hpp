@@ -19,11 +19,11 @@ enum class certificate_user : std::uint8_t { common_name, distinguished_name, al
 struct tls_options {
     std::string certificate_file;  // PEM, with its chain
     std::string key_file;
-    std::string key_password;      // empty: the key is not encrypted
-    std::string ca_file;           // whom client certificates must come from
+    std::string key_password;  // empty: the key is not encrypted
+    std::string ca_file;       // whom client certificates must come from
     peer_verification verify = peer_verification::none;
     std::string minimum_version = "1.2";  // or "1.3"
-    std::string ciphers;           // of TLS 1.2, in OpenSSL's words; empty: its default
+    std::string ciphers;                  // of TLS 1.2, in OpenSSL's words; empty: its default
     certificate_user name_from = certificate_user::common_name;
 };
 

@@ -46,7 +46,8 @@ io_result transport::read(std::span<std::uint8_t> into) noexcept {
         std::size_t total = 0;
         while (total < into.size()) {
             ERR_clear_error();
-            const int wanted = static_cast<int>(std::min<std::size_t>(into.size() - total, std::numeric_limits<int>::max()));
+            const int wanted = static_cast<int>(
+                std::min<std::size_t>(into.size() - total, std::numeric_limits<int>::max()));
             const int n = SSL_read(ssl_.get(), into.data() + total, wanted);
             if (n <= 0) {
                 return total != 0 ? io_result{io_status::done, total} : status_of(n);

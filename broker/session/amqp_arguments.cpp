@@ -63,9 +63,7 @@ bool write_scalar(const value& v, Write&& write) {
         case value_type::uint64: write(number_of<std::int64_t>(v)); return true;
         case value_type::float32: write(static_cast<float>(real_of(v))); return true;
         case value_type::float64: write(real_of(v)); return true;
-        case value_type::decimal:
-            write(amqp::decimal_value{v.decimal_scale, number_of<std::uint32_t>(v)});
-            return true;
+        case value_type::decimal: write(amqp::decimal_value{v.decimal_scale, number_of<std::uint32_t>(v)}); return true;
         case value_type::string: write(text_of(v)); return true;
         case value_type::bytes: write(amqp::byte_array_value{wire::as_bytes(text_of(v))}); return true;
         case value_type::timestamp: write(amqp::timestamp_value{number_of<std::uint64_t>(v)}); return true;

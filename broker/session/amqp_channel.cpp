@@ -20,8 +20,7 @@ void amqp_channel::on_method(amqp::method_id id, wire::bytes_view arguments) {
         // The publish that was interrupted is to blame.
         session_.blame(amqp::basic_publish::id);
         content_->builder.active()
-            ? session_.fail(reply_code::unexpected_frame,
-                            "expected content body, got non content body frame instead")
+            ? session_.fail(reply_code::unexpected_frame, "expected content body, got non content body frame instead")
             : session_.fail(reply_code::unexpected_frame,
                             "expected content header for class 60, got non content header frame instead");
         return;

@@ -72,9 +72,9 @@ private:
         core::queue_handle queue;
         core::consumer_id id{};
         std::uint32_t generation = 0;
-        std::uint32_t timeout_s = 0;   // 0: none
+        std::uint32_t timeout_s = 0;  // 0: none
         bool used = false;
-        bool attached = false;         // the core knows it
+        bool attached = false;  // the core knows it
         bool no_ack = false;
         bool counts_attempts = false;  // a quorum queue's: tell x-delivery-count
     };
@@ -85,7 +85,7 @@ private:
         bool immediate = false;
         std::string exchange;
         std::string key;
-        std::string block;      // where the publisher's own block will not do
+        std::string block;                // where the publisher's own block will not do
         std::vector<std::string> copies;  // keys of CC and BCC
         core::message_builder builder;
     };
@@ -175,8 +175,8 @@ private:
     [[nodiscard]] bool creatable(std::string_view kind, std::string_view name);
     [[nodiscard]] bool dead_letter_allowed(const std::string& name, const core::value_table& arguments);
     [[nodiscard]] std::optional<std::string> queue_or_last(std::string_view name);
-    [[nodiscard]] bool may_bind(core::bind_destination kind, const std::string& destination,
-                                const std::string& from, std::string_view key, bool both_ways);
+    [[nodiscard]] bool may_bind(core::bind_destination kind, const std::string& destination, const std::string& from,
+                                std::string_view key, bool both_ways);
     void declare_reply_queue(const std::string& name, bool no_wait);
     [[nodiscard]] std::string in_vhost(std::string_view kind, std::string_view name) const;
 
@@ -244,14 +244,14 @@ private:
 
     // Consuming.
     std::vector<consumer> consumers_;
-    std::vector<std::string> ended_;      // consumers to be cancelled once the answer under way is out
+    std::vector<std::string> ended_;  // consumers to be cancelled once the answer under way is out
     unacked_window unacked_;
     ack_run acks_{};
-    std::uint32_t prefetch_ = 0;         // of consumers to come; 0: unlimited
+    std::uint32_t prefetch_ = 0;          // of consumers to come; 0: unlimited
     std::uint32_t prefetch_channel_ = 0;  // of all together; 0: unlimited
-    std::uint32_t lent_ = 0;             // to consumers, unacknowledged
+    std::uint32_t lent_ = 0;              // to consumers, unacknowledged
     std::unique_ptr<reply_consumer> replies_;
-    std::string last_queue_;             // what an empty queue name means
+    std::string last_queue_;  // what an empty queue name means
 };
 
 }  // namespace linnet::session

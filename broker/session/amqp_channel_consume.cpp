@@ -148,7 +148,8 @@ bool amqp_channel::check_consume(const std::string& queue, bool no_ack, const co
     }
     const auto* failover = core::find(arguments, "x-cancel-on-ha-failover");
     if (failover != nullptr && failover->as_bool() == nullptr) {
-        return refuse("x-cancel-on-ha-failover", fmt::format(": {{unacceptable_type,{}}}", erlang_type(failover->type)));
+        return refuse("x-cancel-on-ha-failover",
+                      fmt::format(": {{unacceptable_type,{}}}", erlang_type(failover->type)));
     }
     if (core::find(arguments, "x-stream-offset") != nullptr && !stream) {
         const bool quorum = q->spec.settings.type == core::queue_type::quorum;
@@ -298,12 +299,12 @@ void amqp_channel::got(core::got_message&& g, const amqp_continuation& t) {
     }
     auto& d = *g.message;
     const auto& m = *d.msg;
-    const amqp::basic_get_ok method{.delivery_tag = unacked_.next_tag(),
-                                    .redelivered = d.redelivered,
-                                    .exchange = m.exchange(),
-                                    .routing_key = short_key(m.routing_key()),
-                                    .message_count = static_cast<std::uint32_t>(
-                                        std::min<std::uint64_t>(g.remaining, UINT32_MAX))};
+    const amqp::basic_get_ok method{
+        .delivery_tag = unacked_.next_tag(),
+        .redelivered = d.redelivered,
+        .exchange = m.exchange(),
+        .routing_key = short_key(m.routing_key()),
+        .message_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(g.remaining, UINT32_MAX))};
     const auto* q = topology_view::find_queue(session_.vhost(), t.name);
     const bool counts = q != nullptr && q->spec.settings.type == core::queue_type::quorum;
     const auto attempts = counts ? d.delivery_count : 0;

@@ -134,9 +134,8 @@ bool amqp_channel::prepare(std::string_view exchange, std::string_view key, wire
         return false;
     }
     if (body_bytes > session_.settings().message_bytes_max) [[unlikely]] {
-        fail(reply_code::precondition_failed,
-             fmt::format("message size {} is larger than configured max size {}", body_bytes,
-                         session_.settings().message_bytes_max));
+        fail(reply_code::precondition_failed, fmt::format("message size {} is larger than configured max size {}",
+                                                          body_bytes, session_.settings().message_bytes_max));
         return false;
     }
     if (!may_publish(exchange, key)) [[unlikely]] {
@@ -225,9 +224,8 @@ bool amqp_channel::collect_copies(amqp::table_view headers, std::string_view nam
     }
     const auto keys = field->as_array();
     if (!keys) {
-        fail(reply_code::precondition_failed,
-             fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}", name,
-                         erlang_type(to_value(*field).type)));
+        fail(reply_code::precondition_failed, fmt::format("invalid message: {{unacceptable_type_in_header,\"{}\",{}}}",
+                                                          name, erlang_type(to_value(*field).type)));
         return false;
     }
     for (const auto& key : *keys) {
@@ -244,8 +242,7 @@ bool amqp_channel::rewrite_reply_to(prepared& p) {
         return false;
     }
     const auto view = amqp::basic_properties_view::parse(p.block);
-    auto block =
-        amqp::basic_properties_builder{*view}.set_text(amqp::property::reply_to, replies_->key).encode();
+    auto block = amqp::basic_properties_builder{*view}.set_text(amqp::property::reply_to, replies_->key).encode();
     content().block = std::move(block);
     p.block = wire::as_bytes(content_->block);
     return true;
@@ -282,9 +279,9 @@ void amqp_channel::on_header(wire::bytes_view payload) {
         return;
     }
     if (head->class_number != static_cast<std::uint16_t>(amqp::class_id::basic)) {
-        session_.fail(reply_code::unexpected_frame,
-                      fmt::format("expected content header for class 60, got one for class {} instead",
-                                  head->class_number));
+        session_.fail(
+            reply_code::unexpected_frame,
+            fmt::format("expected content header for class 60, got one for class {} instead", head->class_number));
         return;
     }
     prepared p;
@@ -339,8 +336,7 @@ void amqp_channel::finish_content() {
 core::shard::route amqp_channel::route_of(const core::message& m, std::span<const std::string> copies) {
     auto& shard = session_.shard();
     if (copies.empty()) {
-        return shard.find_route(session_.vhost(), m.exchange(), m.routing_key(), &amqp_reader(), m.properties(),
-                                memo_);
+        return shard.find_route(session_.vhost(), m.exchange(), m.routing_key(), &amqp_reader(), m.properties(), memo_);
     }
     std::vector<std::string_view> keys{m.routing_key()};
     keys.insert(keys.end(), copies.begin(), copies.end());
@@ -393,14 +389,12 @@ void amqp_channel::flush_confirms() {
     if (mode_ != mode::confirm || !confirms_.anything_to_say()) {
         return;
     }
-    confirms_.flush(
-        [this](std::uint64_t sequence, bool multiple) {
-            send(amqp::basic_ack{.delivery_tag = sequence, .multiple = multiple});
-        },
-        [this](std::uint64_t sequence) {
-            // Everything before has been confirmed: `multiple`, which RabbitMQ sets, adds nothing.
-            send(amqp::basic_nack{.delivery_tag = sequence, .multiple = true, .requeue = true});
-        });
+    confirms_.flush([this](std::uint64_t sequence,
+                           bool multiple) { send(amqp::basic_ack{.delivery_tag = sequence, .multiple = multiple}); },
+                    [this](std::uint64_t sequence) {
+                        // Everything before has been confirmed: `multiple`, which RabbitMQ sets, adds nothing.
+                        send(amqp::basic_nack{.delivery_tag = sequence, .multiple = true, .requeue = true});
+                    });
 }
 
 void amqp_channel::on_publish_settled(std::uint64_t sequence, bool accepted) {

@@ -179,9 +179,8 @@ void amqp_channel::check_timeouts(std::uint32_t now_s) {
         if (s.is != unacked_window::state::live || now_s - s.delivered_s < shortest) {
             continue;
         }
-        const auto owner = std::ranges::find_if(consumers_, [&](const consumer& c) {
-            return c.used && c.queue == s.d.queue && c.id == s.d.consumer;
-        });
+        const auto owner = std::ranges::find_if(
+            consumers_, [&](const consumer& c) { return c.used && c.queue == s.d.queue && c.id == s.d.consumer; });
         if (owner != consumers_.end() && owner->timeout_s != 0 && now_s - s.delivered_s >= owner->timeout_s) {
             fail(reply_code::precondition_failed,
                  fmt::format("delivery acknowledgement on channel {} timed out. Timeout value used: {} ms. "

@@ -59,9 +59,8 @@ bool amqp_channel::topic_allowed(right r, std::string_view exchange, std::string
         rules->topic_allowed(r, exchange, key)) {
         return true;
     }
-    fail(reply_code::access_refused,
-         fmt::format("access to topic '{}' in {} refused for user '{}'", key, in_vhost("exchange", exchange),
-                     session_.user()));
+    fail(reply_code::access_refused, fmt::format("access to topic '{}' in {} refused for user '{}'", key,
+                                                 in_vhost("exchange", exchange), session_.user()));
     return false;
 }
 
@@ -93,8 +92,7 @@ bool amqp_channel::creatable(std::string_view kind_name, std::string_view name) 
     if (!name.starts_with("amq.")) {
         return true;
     }
-    fail(reply_code::access_refused,
-         fmt::format("{} name '{}' contains reserved prefix 'amq.*'", kind_name, name));
+    fail(reply_code::access_refused, fmt::format("{} name '{}' contains reserved prefix 'amq.*'", kind_name, name));
     return false;
 }
 
@@ -131,8 +129,8 @@ void amqp_channel::on(const amqp::exchange_declare& m) {
             const auto* alternate = core::find(d.arguments, "alternate-exchange");
             const auto* alternate_name = alternate == nullptr ? nullptr : alternate->as_string();
             if (!creatable("exchange", d.name) ||
-                (alternate_name != nullptr && (!allowed(right::read, "exchange", d.name) ||
-                                               !allowed(right::write, "exchange", *alternate_name)))) {
+                (alternate_name != nullptr &&
+                 (!allowed(right::read, "exchange", d.name) || !allowed(right::write, "exchange", *alternate_name)))) {
                 return;
             }
         }
@@ -267,9 +265,9 @@ void amqp_channel::on(const amqp::queue_bind& m) {
     const std::string key(m.queue.empty() && m.routing_key.empty() ? std::string_view{*queue} : m.routing_key);
     auto from = clean_name(m.exchange);
     if (from && may_bind(bind_destination::queue, *queue, *from, key, false)) {
-        session_.ask(core::bind{std::move(*from), std::move(*queue), bind_destination::queue, key,
-                                to_values(m.arguments)},
-                     then(kind::simple_ok, m.no_wait));
+        session_.ask(
+            core::bind{std::move(*from), std::move(*queue), bind_destination::queue, key, to_values(m.arguments)},
+            then(kind::simple_ok, m.no_wait));
     }
 }
 
@@ -281,9 +279,9 @@ void amqp_channel::on(const amqp::queue_unbind& m) {
     const std::string key(m.queue.empty() && m.routing_key.empty() ? std::string_view{*queue} : m.routing_key);
     auto from = clean_name(m.exchange);
     if (from && may_bind(bind_destination::queue, *queue, *from, key, false)) {
-        session_.ask(core::unbind{std::move(*from), std::move(*queue), bind_destination::queue, key,
-                                  to_values(m.arguments)},
-                     then(kind::simple_ok, false));
+        session_.ask(
+            core::unbind{std::move(*from), std::move(*queue), bind_destination::queue, key, to_values(m.arguments)},
+            then(kind::simple_ok, false));
     }
 }
 

@@ -46,8 +46,8 @@ void amqp_session::on(const amqp::connection_start_ok& m) {
     client_name_ = connection_name(m.client_properties);
     const auto choice = choose_mechanism(settings_, host_.peer(), m.mechanism);
     if (!choice.mechanism) {
-        fail(reply_code::command_invalid, fmt::format("{} authentication mechanism '{}'",
-                                                      choice.known ? "invalid" : "unknown", m.mechanism));
+        fail(reply_code::command_invalid,
+             fmt::format("{} authentication mechanism '{}'", choice.known ? "invalid" : "unknown", m.mechanism));
         return;
     }
     mechanism_ = *choice.mechanism;
@@ -123,8 +123,7 @@ void amqp_session::on(const amqp::connection_open& m) {
     }
     const auto id = core::topology_view::id_of(*v);
     if (view.rules_of(user_, id) == nullptr) {
-        fail(reply_code::not_allowed,
-             fmt::format("access to vhost '{}' refused for user '{}'", m.virtual_host, user_));
+        fail(reply_code::not_allowed, fmt::format("access to vhost '{}' refused for user '{}'", m.virtual_host, user_));
         return;
     }
     vhost_id_ = id;

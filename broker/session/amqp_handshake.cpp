@@ -8,9 +8,9 @@ namespace linnet::session {
 namespace {
 
 constexpr std::string_view capability_names[] = {
-    "publisher_confirms",     "exchange_exchange_bindings", "basic.nack",
-    "consumer_cancel_notify", "connection.blocked",         "consumer_priorities",
-    "authentication_failure_close", "per_consumer_qos",     "direct_reply_to",
+    "publisher_confirms",           "exchange_exchange_bindings", "basic.nack",
+    "consumer_cancel_notify",       "connection.blocked",         "consumer_priorities",
+    "authentication_failure_close", "per_consumer_qos",           "direct_reply_to",
 };
 
 // Why a proposed limit cannot stand, if so: RabbitMQ's sentence.

@@ -46,7 +46,7 @@ struct client_abilities {
 [[nodiscard]] client_abilities read_abilities(amqp::table_view client_properties);
 
 struct tuning {
-    std::uint32_t frame_max = 0;   // 0: none
+    std::uint32_t frame_max = 0;  // 0: none
     std::uint16_t channel_max = 0;
     std::uint16_t heartbeat_s = 0;
 };

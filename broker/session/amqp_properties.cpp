@@ -30,8 +30,8 @@ std::string text_in(amqp::table_view table, std::string_view name) {
 }
 
 std::optional<death_reason> reason_of(std::string_view text) noexcept {
-    for (const auto reason : {death_reason::rejected, death_reason::expired, death_reason::maxlen,
-                              death_reason::delivery_limit}) {
+    for (const auto reason :
+         {death_reason::rejected, death_reason::expired, death_reason::maxlen, death_reason::delivery_limit}) {
         if (text == core::to_text(reason)) {
             return reason;
         }
@@ -149,8 +149,8 @@ std::optional<core::death_log> amqp_property_reader::deaths(block b) const {
     }
     const auto& oldest = log.rows.back();
     log.first_queue = table.contains("x-first-death-queue") ? text_in(table, "x-first-death-queue") : oldest.queue;
-    log.first_exchange =
-        table.contains("x-first-death-exchange") ? text_in(table, "x-first-death-exchange") : oldest.exchange;
+    log.first_exchange = table.contains("x-first-death-exchange") ? text_in(table, "x-first-death-exchange")
+                                                                  : oldest.exchange;
     log.first_reason = reason_of(text_in(table, "x-first-death-reason")).value_or(oldest.reason);
     return log;
 }

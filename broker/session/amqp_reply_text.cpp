@@ -8,7 +8,9 @@ namespace linnet::session {
 namespace {
 
 // What Erlang shows as text: printable Latin-1 and the common escapes.
-bool is_printable(std::uint8_t c) noexcept { return (c >= 32 && c < 127) || c >= 160 || (c >= 8 && c <= 13) || c == 27; }
+bool is_printable(std::uint8_t c) noexcept {
+    return (c >= 32 && c < 127) || c >= 160 || (c >= 8 && c <= 13) || c == 27;
+}
 
 }  // namespace
 

@@ -70,9 +70,7 @@ void amqp_session::refresh_vhost() {
     vhost_ = phase_ == phase::running ? view.find_vhost(vhost_id_) : nullptr;
 }
 
-const core::access_rules* amqp_session::rules() const noexcept {
-    return shard_.topology().rules_of(user_, vhost_id_);
-}
+const core::access_rules* amqp_session::rules() const noexcept { return shard_.topology().rules_of(user_, vhost_id_); }
 
 void amqp_session::end_batch() {
     while (dirty_ != nullptr) {

@@ -24,7 +24,16 @@ class amqp_channel;
 // What a channel goes on with when the core's answer comes; small, because it is kept by value.
 struct amqp_continuation {
     enum class kind : std::uint8_t {
-        nothing, simple_ok, declare_queue, delete_queue, purge, consume, cancel, get, commit, find_reply_queue,
+        nothing,
+        simple_ok,
+        declare_queue,
+        delete_queue,
+        purge,
+        consume,
+        cancel,
+        get,
+        commit,
+        find_reply_queue,
     };
     kind what = kind::nothing;
     bool no_wait = false;
@@ -145,8 +154,8 @@ private:
         tuning,          // awaits tune-ok
         opening,         // awaits connection.open
         running,
-        leaving,         // the client closes; its exclusive queues go first
-        closing,         // close sent, awaits close-ok
+        leaving,  // the client closes; its exclusive queues go first
+        closing,  // close sent, awaits close-ok
         done,
     };
     enum pause_reason : std::uint8_t {
@@ -161,7 +170,7 @@ private:
     };
     // A body frame that is taken in as it arrives.
     struct body_stream {
-        std::uint32_t left = 0;      // payload bytes still to come
+        std::uint32_t left = 0;  // payload bytes still to come
         std::uint16_t channel = 0;
         bool active = false;
     };

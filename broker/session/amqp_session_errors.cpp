@@ -67,15 +67,16 @@ std::size_t amqp_session::refuse_frame(std::span<const std::uint8_t> in) {
     }
     const std::size_t size = wire::load<std::uint32_t>(&in[3]);
     if (frame_limit() != 0 && size + amqp::frame_overhead_bytes > frame_limit()) {
-        fail_frame(in[0], {}, fmt::format("{{frame_too_large,{},{}}}", size,
-                                          tuned_.frame_max - amqp::frame_overhead_bytes));
+        fail_frame(in[0], {},
+                   fmt::format("{{frame_too_large,{},{}}}", size, tuned_.frame_max - amqp::frame_overhead_bytes));
     } else if (in.size() < size + amqp::frame_overhead_bytes) {
         return 0;
     } else {
         const auto payload = in.subspan(amqp::frame_header_bytes, size);
         const auto end = in[amqp::frame_header_bytes + size];
-        fail_frame(in[0], payload, end == amqp::frame_end ? std::string("unknown_frame")
-                                                          : fmt::format("{{invalid_frame_end_marker,{}}}", end));
+        fail_frame(in[0], payload,
+                   end == amqp::frame_end ? std::string("unknown_frame")
+                                          : fmt::format("{{invalid_frame_end_marker,{}}}", end));
     }
     if (phase_ == phase::closing) {
         finish();

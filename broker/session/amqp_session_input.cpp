@@ -99,8 +99,8 @@ std::size_t amqp_session::take_publish(const amqp::frame& f, std::span<const std
     }
     used += head->size();
     const auto content = amqp::decode_content_header(head->payload);
-    if (!content || content->weight != 0 ||
-        content->class_number != static_cast<std::uint16_t>(amqp::class_id::basic)) [[unlikely]] {
+    if (!content || content->weight != 0 || content->class_number != static_cast<std::uint16_t>(amqp::class_id::basic))
+        [[unlikely]] {
         return 0;
     }
     wire::bytes_view body;
@@ -275,8 +275,8 @@ void amqp_session::open_channel(std::uint16_t number) {
     if (tuned_.channel_max != 0 && channels_.size() >= tuned_.channel_max) {
         method_ = 0;
         fail(reply_code::not_allowed,
-             fmt::format("number of channels opened ({}) has reached the negotiated channel_max ({})",
-                         channels_.size(), tuned_.channel_max));
+             fmt::format("number of channels opened ({}) has reached the negotiated channel_max ({})", channels_.size(),
+                         tuned_.channel_max));
         return;
     }
     const auto at = std::lower_bound(channels_.begin(), channels_.end(), number, by_number);

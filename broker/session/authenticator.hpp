@@ -19,9 +19,9 @@ struct credentials {
 
 enum class login_result : std::uint8_t {
     accepted,
-    refused,             // unknown user or wrong password: never tell which
-    loopback_only,       // the right password from the wrong place
-    throttled,           // too many failures: as refused for the peer
+    refused,        // unknown user or wrong password: never tell which
+    loopback_only,  // the right password from the wrong place
+    throttled,      // too many failures: as refused for the peer
 };
 
 struct login_verdict {

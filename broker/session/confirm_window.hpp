@@ -107,8 +107,8 @@ private:
     std::uint64_t head_ = 0;
     std::uint64_t size_ = 0;
     std::uint64_t open_ = 0;
-    std::uint64_t base_ = 1;   // the oldest in the ring; without one, behind the last settled
-    std::uint64_t said_ = 0;   // everything up to here has been confirmed to the peer
+    std::uint64_t base_ = 1;  // the oldest in the ring; without one, behind the last settled
+    std::uint64_t said_ = 0;  // everything up to here has been confirmed to the peer
     std::uint64_t next_ = 1;
 };
 

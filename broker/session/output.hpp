@@ -80,10 +80,10 @@ public:
 
 private:
     struct piece {
-        std::uint8_t* block = nullptr;         // a block of ours, or null:
-        core::message_ptr referenced;          // then it lies in this message
+        std::uint8_t* block = nullptr;  // a block of ours, or null:
+        core::message_ptr referenced;   // then it lies in this message
         const std::uint8_t* from = nullptr;
-        const std::uint8_t* to = nullptr;      // of the last piece: at_ instead
+        const std::uint8_t* to = nullptr;  // of the last piece: at_ instead
     };
     static constexpr std::size_t tail_worth_keeping = 1024;
 
@@ -92,9 +92,9 @@ private:
     void drop_front() noexcept;
 
     block_pool& pool_;
-    std::vector<piece> pieces_;     // from first_ on
+    std::vector<piece> pieces_;  // from first_ on
     std::size_t first_ = 0;
-    std::uint8_t* at_ = nullptr;    // write position in the last piece's block; null when that is not a block
+    std::uint8_t* at_ = nullptr;  // write position in the last piece's block; null when that is not a block
     std::uint8_t* end_ = nullptr;
     std::size_t pending_ = 0;
 };

@@ -18,7 +18,7 @@ namespace linnet::session {
 
 // What is known of the peer before it says a word.
 struct peer_info {
-    std::string peer_address;   // "127.0.0.1"
+    std::string peer_address;  // "127.0.0.1"
     std::uint16_t peer_port = 0;
     std::string local_address;
     std::uint16_t local_port = 0;

@@ -22,7 +22,7 @@ namespace linnet::session {
 class unacked_window {
 public:
     enum class state : std::uint8_t {
-        hole,      // settled already, or never to be
+        hole,  // settled already, or never to be
         live,
         reserved,  // settled in a transaction that has not been committed
     };

@@ -59,7 +59,8 @@ public:
         properties.put("product", "linnet").put("version", LINNET_VERSION);
         // With it a refusal is a connection.close that says why, and not a silent end.
         properties.begin_table("capabilities").put("authentication_failure_close", true).end();
-        const auto response = fmt::format("{0}{1}{0}{2}", '\0', uri_.user.value_or("guest"), uri_.password.value_or("guest"));
+        const auto response = fmt::format("{0}{1}{0}{2}", '\0', uri_.user.value_or("guest"),
+                                          uri_.password.value_or("guest"));
         auto ok = amqp::connection_start_ok{};
         ok.client_properties = properties.view();
         ok.mechanism = "PLAIN";
@@ -142,8 +143,9 @@ private:
             }
             if (frame.is_malformed()) {
                 return refuse(failure_kind::unreachable,
-                              input_[0] == 'A' ? "the server speaks another version of AMQP"
-                                               : fmt::format("this is not AMQP 0-9-1: {}", amqp::describe(frame.reason())));
+                              input_[0] == 'A'
+                                  ? "the server speaks another version of AMQP"
+                                  : fmt::format("this is not AMQP 0-9-1: {}", amqp::describe(frame.reason())));
             }
             taken_ = frame->size();
             if (frame->type == amqp::frame_type::method) {
@@ -209,7 +211,8 @@ private:
 tl::expected<probe_report, probe_failure> probe(const amqp_uri& uri, probe_depth depth,
                                                 std::chrono::milliseconds timeout) {
     auto talk = conversation{uri, clock::now() + timeout};
-    const bool good = talk.greet() && (depth == probe_depth::greeting || (talk.login() && talk.measure() && talk.leave()));
+    const bool good = talk.greet() &&
+                      (depth == probe_depth::greeting || (talk.login() && talk.measure() && talk.leave()));
     if (!good) {
         return tl::unexpected{std::move(talk.failure)};
     }

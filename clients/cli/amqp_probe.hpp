@@ -20,7 +20,7 @@ struct probe_report {
     std::string platform;
     std::string cluster_name;
     std::string mechanisms;
-    std::string tls_version;  // empty: none
+    std::string tls_version;                   // empty: none
     std::chrono::microseconds connect_time{};  // until the greeting was there
     // From the login.
     bool logged_in = false;

@@ -99,7 +99,8 @@ std::string parse_host(std::string_view text, amqp_uri& uri) {
     }
     const auto* end = port->data() + port->size();
     const auto [rest, error] = std::from_chars(port->data(), end, uri.port);
-    return error == std::errc{} && rest == end && uri.port != 0 ? std::string{} : fmt::format("\"{}\" is no port", *port);
+    return error == std::errc{} && rest == end && uri.port != 0 ? std::string{}
+                                                                : fmt::format("\"{}\" is no port", *port);
 }
 
 std::string parse_query(std::string_view text, amqp_uri& uri) {

@@ -64,7 +64,8 @@ private:
 
     void add_broker_command(const char* name, const char* help, exit_code (*act)(const broker_options&)) {
         auto* verb = app_.add_subcommand(name, help);
-        verb->add_option("--url", broker_.url, "amqp[s]://user:password@host:port/vhost; else $LINNET_URL, else this machine");
+        verb->add_option("--url", broker_.url,
+                         "amqp[s]://user:password@host:port/vhost; else $LINNET_URL, else this machine");
         verb->add_option_function<std::uint32_t>(
                 "--timeout", [this](std::uint32_t ms) { broker_.timeout = std::chrono::milliseconds{ms}; },
                 "Milliseconds after which a broker that says nothing is unreachable (5000)")

@@ -10,8 +10,8 @@
 int main(int argc, char** argv) {
     auto foreign = std::vector<linnet::cli::foreign_command>{};
 #if defined(LINNET_WITH_LOAD)
-    foreign.push_back({"bench", "Put load on a broker and measure it; `linnet bench --help` says how",
-                       linnet::load::bench_main});
+    foreign.push_back(
+        {"bench", "Put load on a broker and measure it; `linnet bench --help` says how", linnet::load::bench_main});
 #endif
     try {
         return linnet::cli::run_command_line(argc, argv, foreign);

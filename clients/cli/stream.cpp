@@ -32,7 +32,8 @@ std::string openssl_error() {
 
 bool is_address(const std::string& host) {
     auto storage = std::array<unsigned char, sizeof(in6_addr)>{};
-    return inet_pton(AF_INET, host.c_str(), storage.data()) == 1 || inet_pton(AF_INET6, host.c_str(), storage.data()) == 1;
+    return inet_pton(AF_INET, host.c_str(), storage.data()) == 1 ||
+           inet_pton(AF_INET6, host.c_str(), storage.data()) == 1;
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ std::string stream::connect_tcp(const amqp_uri& uri) {
     auto hints = addrinfo{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
-    if (const int status = ::getaddrinfo(uri.host.c_str(), std::to_string(uri.port).c_str(), &hints, &found); status != 0) {
+    if (const int status = ::getaddrinfo(uri.host.c_str(), std::to_string(uri.port).c_str(), &hints, &found);
+        status != 0) {
         return fmt::format("\"{}\" cannot be resolved: {}", uri.host, ::gai_strerror(status));
     }
     const auto owned = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>{found, ::freeaddrinfo};
@@ -103,7 +105,8 @@ std::string stream::start_tls(const amqp_uri& uri) {
     } else {
         SSL_set1_host(tls_.get(), uri.host.c_str());
         // Not SSL_set_tlsext_host_name, whose macro casts as C does.
-        SSL_ctrl(tls_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(uri.host.c_str()));
+        SSL_ctrl(tls_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 const_cast<char*>(uri.host.c_str()));
     }
     for (;;) {
         const int result = SSL_connect(tls_.get());

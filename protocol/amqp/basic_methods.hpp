@@ -15,8 +15,8 @@ struct basic_qos {
     std::uint16_t prefetch_count = 0;
     bool global = false;
 
-    static constexpr auto fields =
-        std::tuple{&basic_qos::prefetch_size, &basic_qos::prefetch_count, &basic_qos::global};
+    static constexpr auto fields = std::tuple{&basic_qos::prefetch_size, &basic_qos::prefetch_count,
+                                              &basic_qos::global};
 };
 
 struct basic_qos_ok {
@@ -39,10 +39,9 @@ struct basic_consume {
     bool no_wait = false;
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&basic_consume::reserved_1, &basic_consume::queue,
-                   &basic_consume::consumer_tag, &basic_consume::no_local, &basic_consume::no_ack,
-                   &basic_consume::exclusive, &basic_consume::no_wait, &basic_consume::arguments};
+    static constexpr auto fields = std::tuple{
+        &basic_consume::reserved_1, &basic_consume::queue,     &basic_consume::consumer_tag, &basic_consume::no_local,
+        &basic_consume::no_ack,     &basic_consume::exclusive, &basic_consume::no_wait,      &basic_consume::arguments};
 };
 
 struct basic_consume_ok {
@@ -84,10 +83,9 @@ struct basic_publish {
     bool mandatory = false;
     bool immediate = false;
 
-    static constexpr auto fields =
-        std::tuple{&basic_publish::reserved_1, &basic_publish::exchange,
-                   &basic_publish::routing_key, &basic_publish::mandatory,
-                   &basic_publish::immediate};
+    static constexpr auto fields = std::tuple{&basic_publish::reserved_1, &basic_publish::exchange,
+                                              &basic_publish::routing_key, &basic_publish::mandatory,
+                                              &basic_publish::immediate};
 };
 
 struct basic_return {
@@ -99,9 +97,8 @@ struct basic_return {
     std::string_view exchange{};
     std::string_view routing_key{};
 
-    static constexpr auto fields =
-        std::tuple{&basic_return::code, &basic_return::text, &basic_return::exchange,
-                   &basic_return::routing_key};
+    static constexpr auto fields = std::tuple{&basic_return::code, &basic_return::text, &basic_return::exchange,
+                                              &basic_return::routing_key};
 };
 
 struct basic_deliver {
@@ -114,10 +111,9 @@ struct basic_deliver {
     std::string_view exchange{};
     std::string_view routing_key{};
 
-    static constexpr auto fields =
-        std::tuple{&basic_deliver::consumer_tag, &basic_deliver::delivery_tag,
-                   &basic_deliver::redelivered, &basic_deliver::exchange,
-                   &basic_deliver::routing_key};
+    static constexpr auto fields = std::tuple{&basic_deliver::consumer_tag, &basic_deliver::delivery_tag,
+                                              &basic_deliver::redelivered, &basic_deliver::exchange,
+                                              &basic_deliver::routing_key};
 };
 
 struct basic_get {
@@ -128,8 +124,7 @@ struct basic_get {
     std::string_view queue{};
     bool no_ack = false;
 
-    static constexpr auto fields =
-        std::tuple{&basic_get::reserved_1, &basic_get::queue, &basic_get::no_ack};
+    static constexpr auto fields = std::tuple{&basic_get::reserved_1, &basic_get::queue, &basic_get::no_ack};
 };
 
 struct basic_get_ok {
@@ -142,10 +137,9 @@ struct basic_get_ok {
     std::string_view routing_key{};
     std::uint32_t message_count = 0;
 
-    static constexpr auto fields =
-        std::tuple{&basic_get_ok::delivery_tag, &basic_get_ok::redelivered,
-                   &basic_get_ok::exchange, &basic_get_ok::routing_key,
-                   &basic_get_ok::message_count};
+    static constexpr auto fields = std::tuple{&basic_get_ok::delivery_tag, &basic_get_ok::redelivered,
+                                              &basic_get_ok::exchange, &basic_get_ok::routing_key,
+                                              &basic_get_ok::message_count};
 };
 
 struct basic_get_empty {
@@ -212,8 +206,7 @@ struct basic_nack {
     bool multiple = false;
     bool requeue = false;
 
-    static constexpr auto fields =
-        std::tuple{&basic_nack::delivery_tag, &basic_nack::multiple, &basic_nack::requeue};
+    static constexpr auto fields = std::tuple{&basic_nack::delivery_tag, &basic_nack::multiple, &basic_nack::requeue};
 };
 
 }  // namespace linnet::amqp

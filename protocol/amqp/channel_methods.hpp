@@ -50,9 +50,8 @@ struct channel_close {
     std::uint16_t class_number = 0;
     std::uint16_t method_number = 0;
 
-    static constexpr auto fields =
-        std::tuple{&channel_close::code, &channel_close::text, &channel_close::class_number,
-                   &channel_close::method_number};
+    static constexpr auto fields = std::tuple{&channel_close::code, &channel_close::text, &channel_close::class_number,
+                                              &channel_close::method_number};
 };
 
 struct channel_close_ok {
@@ -74,9 +73,9 @@ struct access_request {
     bool write = false;
     bool read = false;
 
-    static constexpr auto fields =
-        std::tuple{&access_request::realm, &access_request::exclusive, &access_request::passive,
-                   &access_request::active, &access_request::write, &access_request::read};
+    static constexpr auto fields = std::tuple{&access_request::realm,   &access_request::exclusive,
+                                              &access_request::passive, &access_request::active,
+                                              &access_request::write,   &access_request::read};
 };
 
 struct access_request_ok {

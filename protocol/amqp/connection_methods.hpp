@@ -15,10 +15,9 @@ struct connection_start {
     long_string mechanisms{};
     long_string locales{};
 
-    static constexpr auto fields =
-        std::tuple{&connection_start::version_major, &connection_start::version_minor,
-                   &connection_start::server_properties, &connection_start::mechanisms,
-                   &connection_start::locales};
+    static constexpr auto fields = std::tuple{&connection_start::version_major, &connection_start::version_minor,
+                                              &connection_start::server_properties, &connection_start::mechanisms,
+                                              &connection_start::locales};
 };
 
 struct connection_start_ok {
@@ -30,9 +29,8 @@ struct connection_start_ok {
     long_string response{};
     std::string_view locale{};
 
-    static constexpr auto fields =
-        std::tuple{&connection_start_ok::client_properties, &connection_start_ok::mechanism,
-                   &connection_start_ok::response, &connection_start_ok::locale};
+    static constexpr auto fields = std::tuple{&connection_start_ok::client_properties, &connection_start_ok::mechanism,
+                                              &connection_start_ok::response, &connection_start_ok::locale};
 };
 
 struct connection_secure {
@@ -61,9 +59,8 @@ struct connection_tune {
     std::uint32_t frame_max = 0;
     std::uint16_t heartbeat = 0;
 
-    static constexpr auto fields =
-        std::tuple{&connection_tune::channel_max, &connection_tune::frame_max,
-                   &connection_tune::heartbeat};
+    static constexpr auto fields = std::tuple{&connection_tune::channel_max, &connection_tune::frame_max,
+                                              &connection_tune::heartbeat};
 };
 
 struct connection_tune_ok {
@@ -74,9 +71,8 @@ struct connection_tune_ok {
     std::uint32_t frame_max = 0;
     std::uint16_t heartbeat = 0;
 
-    static constexpr auto fields =
-        std::tuple{&connection_tune_ok::channel_max, &connection_tune_ok::frame_max,
-                   &connection_tune_ok::heartbeat};
+    static constexpr auto fields = std::tuple{&connection_tune_ok::channel_max, &connection_tune_ok::frame_max,
+                                              &connection_tune_ok::heartbeat};
 };
 
 struct connection_open {
@@ -87,9 +83,8 @@ struct connection_open {
     std::string_view reserved_1{};
     bool reserved_2 = false;
 
-    static constexpr auto fields =
-        std::tuple{&connection_open::virtual_host, &connection_open::reserved_1,
-                   &connection_open::reserved_2};
+    static constexpr auto fields = std::tuple{&connection_open::virtual_host, &connection_open::reserved_1,
+                                              &connection_open::reserved_2};
 };
 
 struct connection_open_ok {
@@ -111,9 +106,8 @@ struct connection_close {
     std::uint16_t class_number = 0;
     std::uint16_t method_number = 0;
 
-    static constexpr auto fields =
-        std::tuple{&connection_close::code, &connection_close::text,
-                   &connection_close::class_number, &connection_close::method_number};
+    static constexpr auto fields = std::tuple{&connection_close::code, &connection_close::text,
+                                              &connection_close::class_number, &connection_close::method_number};
 };
 
 struct connection_close_ok {
@@ -148,8 +142,7 @@ struct connection_update_secret {
     long_string new_secret{};
     std::string_view reason{};
 
-    static constexpr auto fields =
-        std::tuple{&connection_update_secret::new_secret, &connection_update_secret::reason};
+    static constexpr auto fields = std::tuple{&connection_update_secret::new_secret, &connection_update_secret::reason};
 };
 
 struct connection_update_secret_ok {

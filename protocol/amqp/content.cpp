@@ -23,7 +23,8 @@ decoded<property_summary> summarise_any_properties(wire::bytes_view block) noexc
             case property::cluster_id: break;
         }
     });
-    if (failure) return refused{*failure};
+    if (failure)
+        return refused{*failure};
     return summary;
 }
 
@@ -34,33 +35,39 @@ decoded<basic_properties_view> basic_properties_view::parse(wire::bytes_view blo
         view.flags_ = static_cast<std::uint16_t>(view.flags_ | flag_of(which));
         view.offsets_[static_cast<std::size_t>(which)] = static_cast<std::uint32_t>(value.data() - block.data());
     });
-    if (failure) return refused{*failure};
+    if (failure)
+        return refused{*failure};
     return view;
 }
 
 wire::bytes_view basic_properties_view::encoded(property which) const noexcept {
-    if (!has(which)) return {};
+    if (!has(which))
+        return {};
     const wire::bytes_view from = block_.subspan(offsets_[static_cast<std::size_t>(which)]);
     return from.first(detail::property_bytes(which, from));
 }
 
 std::optional<table_view> basic_properties_view::headers() const noexcept {
-    if (!has(property::headers)) return std::nullopt;
+    if (!has(property::headers))
+        return std::nullopt;
     return table_view::trusted(encoded(property::headers).subspan(4));
 }
 
 std::optional<std::uint64_t> basic_properties_view::timestamp() const noexcept {
-    if (!has(property::timestamp)) return std::nullopt;
+    if (!has(property::timestamp))
+        return std::nullopt;
     return wire::load<std::uint64_t>(encoded(property::timestamp).data());
 }
 
 std::optional<std::string_view> basic_properties_view::text(property which) const noexcept {
-    if (!has(which)) return std::nullopt;
+    if (!has(which))
+        return std::nullopt;
     return detail::short_string(encoded(which));
 }
 
 std::optional<std::uint8_t> basic_properties_view::octet(property which) const noexcept {
-    if (!has(which)) return std::nullopt;
+    if (!has(which))
+        return std::nullopt;
     return encoded(which)[0];
 }
 

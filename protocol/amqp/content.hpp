@@ -28,7 +28,8 @@ inline constexpr std::size_t content_header_fixed_bytes = 12;
 
 [[nodiscard]] inline decoded<content_header> decode_content_header(wire::bytes_view payload) noexcept {
     // Flags are always there, even if no property is.
-    if (payload.size() < content_header_fixed_bytes + 2) [[unlikely]] return refused{fault::header_truncated};
+    if (payload.size() < content_header_fixed_bytes + 2) [[unlikely]]
+        return refused{fault::header_truncated};
     return content_header{.class_number = wire::load<std::uint16_t>(&payload[0]),
                           .weight = wire::load<std::uint16_t>(&payload[2]),
                           .body_size = wire::load<std::uint64_t>(&payload[4]),
@@ -91,14 +92,18 @@ inline constexpr std::uint16_t undefined_flag = 0x0002;
 // A word of flags may announce another one. The basic class defines nothing beyond the first, so words
 // of zeros are all that may follow. Returns the bytes that the flags take, 0 for an undefined flag.
 [[nodiscard]] inline decoded<std::size_t> flag_bytes(wire::bytes_view block) noexcept {
-    if (block.size() < 2) return refused{fault::header_truncated};
+    if (block.size() < 2)
+        return refused{fault::header_truncated};
     std::size_t size = 2;
     std::uint16_t word = wire::load<std::uint16_t>(block.data());
-    if ((word & undefined_flag) != 0) return refused{fault::property_unknown};
+    if ((word & undefined_flag) != 0)
+        return refused{fault::property_unknown};
     while ((word & more_flags_follow) != 0) {
-        if (block.size() < size + 2) return refused{fault::header_truncated};
+        if (block.size() < size + 2)
+            return refused{fault::header_truncated};
         word = wire::load<std::uint16_t>(&block[size]);
-        if ((word & ~more_flags_follow) != 0) return refused{fault::property_unknown};
+        if ((word & ~more_flags_follow) != 0)
+            return refused{fault::property_unknown};
         size += 2;
     }
     return size;
@@ -108,22 +113,26 @@ inline constexpr std::uint16_t undefined_flag = 0x0002;
 template <class Sink>
 [[nodiscard]] std::optional<fault> scan_properties(wire::bytes_view block, Sink&& sink) noexcept {
     const decoded<std::size_t> start = flag_bytes(block);
-    if (!start) return start.reason();
+    if (!start)
+        return start.reason();
     wire::bytes_view rest = block.subspan(*start);
     constexpr auto defined = static_cast<std::uint16_t>(~(more_flags_follow | undefined_flag));
     auto flags = static_cast<std::uint16_t>(wire::load<std::uint16_t>(block.data()) & defined);
     while (flags != 0) {
         const auto which = static_cast<property>(std::countl_zero(flags));
         const std::size_t size = property_bytes(which, rest);
-        if (size > rest.size()) return fault::header_truncated;
+        if (size > rest.size())
+            return fault::header_truncated;
         if (which == property::headers) {
-            if (const auto table = table_view::parse(rest.subspan(4, size - 4)); !table) return table.reason();
+            if (const auto table = table_view::parse(rest.subspan(4, size - 4)); !table)
+                return table.reason();
         }
         sink(which, rest.first(size));
         rest = rest.subspan(size);
         flags = static_cast<std::uint16_t>(flags & ~flag_of(which));
     }
-    if (!rest.empty()) return fault::header_overlong;
+    if (!rest.empty())
+        return fault::header_overlong;
     return std::nullopt;
 }
 
@@ -155,7 +164,8 @@ struct property_summary {
     if (block.size() == 3 && wire::load<std::uint16_t>(block.data()) == flag_of(property::delivery_mode)) {
         return property_summary{.flags = flag_of(property::delivery_mode), .delivery_mode = block[2]};
     }
-    if (block.size() == 2 && wire::load<std::uint16_t>(block.data()) == 0) return property_summary{};
+    if (block.size() == 2 && wire::load<std::uint16_t>(block.data()) == 0)
+        return property_summary{};
     return summarise_any_properties(block);
 }
 

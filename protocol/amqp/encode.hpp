@@ -73,7 +73,8 @@ inline std::uint8_t* put_header_frame(std::uint8_t* to, std::uint16_t channel, s
 // An empty body has no frame at all.
 [[nodiscard]] constexpr std::size_t body_frames_size(std::size_t body_bytes, std::uint32_t frame_max) noexcept {
     const std::size_t most = body_bytes_max(frame_max);
-    if (body_bytes <= most) [[likely]] return body_bytes == 0 ? 0 : body_bytes + frame_overhead_bytes;
+    if (body_bytes <= most) [[likely]]
+        return body_bytes == 0 ? 0 : body_bytes + frame_overhead_bytes;
     return body_bytes + (body_bytes + most - 1) / most * frame_overhead_bytes;
 }
 
@@ -85,10 +86,11 @@ inline std::uint8_t* put_body_frame(std::uint8_t* to, std::uint16_t channel, wir
 inline std::uint8_t* put_body_frames(std::uint8_t* to, std::uint16_t channel, wire::bytes_view body,
                                      std::uint32_t frame_max) noexcept {
     const std::size_t most = body_bytes_max(frame_max);
-    while (body.size() > most) [[unlikely]] {
-        to = put_body_frame(to, channel, body.first(most));
-        body = body.subspan(most);
-    }
+    while (body.size() > most)
+        [[unlikely]] {
+            to = put_body_frame(to, channel, body.first(most));
+            body = body.subspan(most);
+        }
     return body.empty() ? to : put_body_frame(to, channel, body);
 }
 

@@ -21,12 +21,10 @@ struct exchange_declare {
     bool no_wait = false;
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&exchange_declare::reserved_1, &exchange_declare::exchange,
-                   &exchange_declare::type, &exchange_declare::passive,
-                   &exchange_declare::durable, &exchange_declare::auto_delete,
-                   &exchange_declare::internal, &exchange_declare::no_wait,
-                   &exchange_declare::arguments};
+    static constexpr auto fields = std::tuple{
+        &exchange_declare::reserved_1, &exchange_declare::exchange, &exchange_declare::type,
+        &exchange_declare::passive,    &exchange_declare::durable,  &exchange_declare::auto_delete,
+        &exchange_declare::internal,   &exchange_declare::no_wait,  &exchange_declare::arguments};
 };
 
 struct exchange_declare_ok {
@@ -45,9 +43,8 @@ struct exchange_delete {
     bool if_unused = false;
     bool no_wait = false;
 
-    static constexpr auto fields =
-        std::tuple{&exchange_delete::reserved_1, &exchange_delete::exchange,
-                   &exchange_delete::if_unused, &exchange_delete::no_wait};
+    static constexpr auto fields = std::tuple{&exchange_delete::reserved_1, &exchange_delete::exchange,
+                                              &exchange_delete::if_unused, &exchange_delete::no_wait};
 };
 
 struct exchange_delete_ok {
@@ -68,10 +65,9 @@ struct exchange_bind {
     bool no_wait = false;
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&exchange_bind::reserved_1, &exchange_bind::destination,
-                   &exchange_bind::source, &exchange_bind::routing_key, &exchange_bind::no_wait,
-                   &exchange_bind::arguments};
+    static constexpr auto fields = std::tuple{&exchange_bind::reserved_1, &exchange_bind::destination,
+                                              &exchange_bind::source,     &exchange_bind::routing_key,
+                                              &exchange_bind::no_wait,    &exchange_bind::arguments};
 };
 
 struct exchange_bind_ok {
@@ -92,10 +88,9 @@ struct exchange_unbind {
     bool no_wait = false;
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&exchange_unbind::reserved_1, &exchange_unbind::destination,
-                   &exchange_unbind::source, &exchange_unbind::routing_key,
-                   &exchange_unbind::no_wait, &exchange_unbind::arguments};
+    static constexpr auto fields = std::tuple{&exchange_unbind::reserved_1, &exchange_unbind::destination,
+                                              &exchange_unbind::source,     &exchange_unbind::routing_key,
+                                              &exchange_unbind::no_wait,    &exchange_unbind::arguments};
 };
 
 // 51, not 41: a slip in RabbitMQ's extension that is there to stay.

@@ -12,16 +12,16 @@ enum class fault : std::uint8_t {
     frame_too_large,
     frame_end_missing,
     frame_type_unknown,
-    method_truncated,       // a field reaches beyond the end of the frame
-    method_overlong,        // bytes are left behind the last field
-    method_unknown,         // no such method in a class that we know
+    method_truncated,  // a field reaches beyond the end of the frame
+    method_overlong,   // bytes are left behind the last field
+    method_unknown,    // no such method in a class that we know
     class_unknown,
-    table_truncated,        // a length reaches beyond the table or array that contains it
+    table_truncated,  // a length reaches beyond the table or array that contains it
     table_too_deep,
     field_type_unknown,
-    header_truncated,       // a content header shorter than its fixed part or its properties
+    header_truncated,  // a content header shorter than its fixed part or its properties
     header_overlong,
-    property_unknown,       // a flag that the basic class does not define
+    property_unknown,  // a flag that the basic class does not define
 };
 
 template <class Value>

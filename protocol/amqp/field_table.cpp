@@ -71,7 +71,8 @@ private:
     }
 
     bool skip(std::size_t bytes) noexcept {
-        if (bytes > remaining()) return refuse(fault::table_truncated);
+        if (bytes > remaining())
+            return refuse(fault::table_truncated);
         at_ += bytes;
         return true;
     }
@@ -79,19 +80,25 @@ private:
     bool skip_name() noexcept { return skip(std::size_t{1} + *at_); }
 
     bool take_value() noexcept {
-        if (remaining() == 0) return refuse(fault::table_truncated);
+        if (remaining() == 0)
+            return refuse(fault::table_truncated);
         const std::uint8_t letter = *at_++;
         const std::size_t bytes = fixed_bytes(letter);
-        if (bytes == unknown_type) return refuse(fault::field_type_unknown);
-        if (!skip(bytes)) return false;
-        if (!has_length(letter)) return true;
+        if (bytes == unknown_type)
+            return refuse(fault::field_type_unknown);
+        if (!skip(bytes))
+            return false;
+        if (!has_length(letter))
+            return true;
         const std::size_t length = wire::load<std::uint32_t>(at_ - 4);
         return is_container(letter) ? enter(letter, length) : skip(length);
     }
 
     bool enter(std::uint8_t letter, std::size_t length) noexcept {
-        if (length > remaining()) return refuse(fault::table_truncated);
-        if (depth_ == open_.size()) return refuse(fault::table_too_deep);
+        if (length > remaining())
+            return refuse(fault::table_truncated);
+        if (depth_ == open_.size())
+            return refuse(fault::table_too_deep);
         open_[depth_++] = {at_ + length, letter};
         return true;
     }
@@ -120,19 +127,22 @@ std::size_t detail::checked_value_bytes(const std::uint8_t* letter) noexcept {
 }
 
 decoded<table_view> table_view::parse(wire::bytes_view contents) noexcept {
-    if (contents.empty()) return table_view{};
+    if (contents.empty())
+        return table_view{};
     return validator{contents}.run(contents);
 }
 
 std::optional<field_value> table_view::find(std::string_view name) const noexcept {
     for (const field& each : *this) {
-        if (each.name == name) return each.value;
+        if (each.name == name)
+            return each.value;
     }
     return std::nullopt;
 }
 
 std::optional<bool> field_value::as_bool() const noexcept {
-    if (type() != field_type::boolean) return std::nullopt;
+    if (type() != field_type::boolean)
+        return std::nullopt;
     return value()[0] != 0;
 }
 
@@ -152,33 +162,40 @@ std::optional<std::int64_t> field_value::as_int64() const noexcept {
 }
 
 std::optional<double> field_value::as_double() const noexcept {
-    if (type() == field_type::float32) return std::bit_cast<float>(wire::load<std::uint32_t>(value().data()));
-    if (type() == field_type::float64) return std::bit_cast<double>(wire::load<std::uint64_t>(value().data()));
+    if (type() == field_type::float32)
+        return std::bit_cast<float>(wire::load<std::uint32_t>(value().data()));
+    if (type() == field_type::float64)
+        return std::bit_cast<double>(wire::load<std::uint64_t>(value().data()));
     return std::nullopt;
 }
 
 std::optional<decimal_value> field_value::as_decimal() const noexcept {
-    if (type() != field_type::decimal) return std::nullopt;
+    if (type() != field_type::decimal)
+        return std::nullopt;
     return decimal_value{value()[0], wire::load<std::uint32_t>(value().data() + 1)};
 }
 
 std::optional<std::uint64_t> field_value::as_timestamp() const noexcept {
-    if (type() != field_type::timestamp) return std::nullopt;
+    if (type() != field_type::timestamp)
+        return std::nullopt;
     return wire::load<std::uint64_t>(value().data());
 }
 
 std::optional<std::string_view> field_value::as_string() const noexcept {
-    if (type() != field_type::long_string && type() != field_type::byte_array) return std::nullopt;
+    if (type() != field_type::long_string && type() != field_type::byte_array)
+        return std::nullopt;
     return wire::as_text(after_length());
 }
 
 std::optional<table_view> field_value::as_table() const noexcept {
-    if (type() != field_type::table) return std::nullopt;
+    if (type() != field_type::table)
+        return std::nullopt;
     return table_view::trusted(after_length());
 }
 
 std::optional<array_view> field_value::as_array() const noexcept {
-    if (type() != field_type::array) return std::nullopt;
+    if (type() != field_type::array)
+        return std::nullopt;
     return array_view::trusted(after_length());
 }
 
@@ -187,13 +204,18 @@ bool equivalent(const field_value& a, const field_value& b) noexcept {
         // A timestamp above 2^63 keeps its bits: no integer type can be equal to it by accident, since
         // the sign of the others is compared, too.
         const auto seconds = value.as_timestamp();
-        if (!seconds) return value.as_int64();
+        if (!seconds)
+            return value.as_int64();
         return *seconds >> 63 == 0 ? std::optional{static_cast<std::int64_t>(*seconds)} : std::nullopt;
     };
-    if (const auto x = integer(a), y = integer(b); x || y) return x == y;
-    if (const auto x = a.as_double(), y = b.as_double(); x || y) return x == y;
-    if (const auto x = a.as_string(), y = b.as_string(); x || y) return x == y;
-    if (const auto x = a.as_bool(), y = b.as_bool(); x || y) return x == y;
+    if (const auto x = integer(a), y = integer(b); x || y)
+        return x == y;
+    if (const auto x = a.as_double(), y = b.as_double(); x || y)
+        return x == y;
+    if (const auto x = a.as_string(), y = b.as_string(); x || y)
+        return x == y;
+    if (const auto x = a.as_bool(), y = b.as_bool(); x || y)
+        return x == y;
     return wire::as_text(a.encoded()) == wire::as_text(b.encoded());
 }
 

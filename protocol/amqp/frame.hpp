@@ -27,18 +27,23 @@ struct frame {
 // `frame_max` is the negotiated limit on whole frames, 0 for none. need_more names the bytes that the
 // frame has in all once its header is there.
 [[nodiscard]] inline decoded<frame> decode_frame(wire::bytes_view input, std::uint32_t frame_max) noexcept {
-    if (input.empty()) return wire::need_more{frame_overhead_bytes};
+    if (input.empty())
+        return wire::need_more{frame_overhead_bytes};
     const auto type = static_cast<frame_type>(input[0]);
     if (type != frame_type::method && type != frame_type::header && type != frame_type::body &&
         type != frame_type::heartbeat) [[unlikely]] {
         return refused{fault::frame_type_unknown};
     }
-    if (input.size() < frame_header_bytes) return wire::need_more{frame_overhead_bytes};
+    if (input.size() < frame_header_bytes)
+        return wire::need_more{frame_overhead_bytes};
     const std::size_t payload_bytes = wire::load<std::uint32_t>(&input[3]);
     const std::size_t total = payload_bytes + frame_overhead_bytes;
-    if (frame_max != 0 && total > frame_max) [[unlikely]] return refused{fault::frame_too_large};
-    if (input.size() < total) return wire::need_more{total};
-    if (input[total - 1] != frame_end) [[unlikely]] return refused{fault::frame_end_missing};
+    if (frame_max != 0 && total > frame_max) [[unlikely]]
+        return refused{fault::frame_too_large};
+    if (input.size() < total)
+        return wire::need_more{total};
+    if (input[total - 1] != frame_end) [[unlikely]]
+        return refused{fault::frame_end_missing};
     return frame{type, wire::load<std::uint16_t>(&input[1]), input.subspan(frame_header_bytes, payload_bytes)};
 }
 

@@ -58,9 +58,11 @@ template <>
     constexpr std::size_t fixed = 2 + 1 + 1 + 1;
     const std::uint8_t* at = arguments.data();
     std::size_t expected = fixed;
-    if (arguments.size() < expected) [[unlikely]] return refused{fault::method_truncated};
+    if (arguments.size() < expected) [[unlikely]]
+        return refused{fault::method_truncated};
     expected += at[2];
-    if (arguments.size() < expected) [[unlikely]] return refused{fault::method_truncated};
+    if (arguments.size() < expected) [[unlikely]]
+        return refused{fault::method_truncated};
     const std::uint8_t* key_length = at + 3 + at[2];
     expected += *key_length;
     if (arguments.size() != expected) [[unlikely]] {
@@ -94,13 +96,16 @@ template <>
     constexpr std::size_t fixed = 1 + 8 + 1 + 1 + 1;
     const std::uint8_t* at = arguments.data();
     std::size_t expected = fixed;
-    if (arguments.size() < expected) [[unlikely]] return refused{fault::method_truncated};
+    if (arguments.size() < expected) [[unlikely]]
+        return refused{fault::method_truncated};
     expected += at[0];
-    if (arguments.size() < expected) [[unlikely]] return refused{fault::method_truncated};
+    if (arguments.size() < expected) [[unlikely]]
+        return refused{fault::method_truncated};
     const std::uint8_t* tag = at + 1 + at[0];
     const std::uint8_t* exchange_length = tag + 9;
     expected += *exchange_length;
-    if (arguments.size() < expected) [[unlikely]] return refused{fault::method_truncated};
+    if (arguments.size() < expected) [[unlikely]]
+        return refused{fault::method_truncated};
     const std::uint8_t* key_length = exchange_length + 1 + *exchange_length;
     expected += *key_length;
     if (arguments.size() != expected) [[unlikely]] {
@@ -130,7 +135,8 @@ inline std::uint8_t* encode(std::uint8_t* to, const basic_deliver& m) noexcept {
 // delivery_tag (8) | bits (1)
 template <>
 [[nodiscard]] inline decoded<basic_ack> decode<basic_ack>(wire::bytes_view arguments) noexcept {
-    if (arguments.size() != 9) [[unlikely]] return detail::refuse_size<basic_ack>(arguments, 9);
+    if (arguments.size() != 9) [[unlikely]]
+        return detail::refuse_size<basic_ack>(arguments, 9);
     return basic_ack{.delivery_tag = wire::load<std::uint64_t>(arguments.data()), .multiple = (arguments[8] & 1) != 0};
 }
 

@@ -93,7 +93,8 @@ public:
     explicit field_writer(std::uint8_t* to) noexcept : at_{to} {}
 
     void operator()(bool bit) noexcept {
-        if (bits_used_ == 8) end_bits();
+        if (bits_used_ == 8)
+            end_bits();
         bits_ = static_cast<std::uint8_t>(bits_ | (bit ? 1U : 0U) << bits_used_++);
     }
     void operator()(std::unsigned_integral auto value) noexcept {
@@ -121,7 +122,8 @@ private:
         at_ = wire::put_bytes(at_, bytes.data(), bytes.size());
     }
     void end_bits() noexcept {
-        if (bits_used_ == 0) return;
+        if (bits_used_ == 0)
+            return;
         *at_++ = bits_;
         bits_ = bits_used_ = 0;
     }
@@ -134,7 +136,8 @@ private:
 class field_sizer {
 public:
     void operator()(bool) noexcept {
-        if (bits_used_ % 8 == 0) ++size_;
+        if (bits_used_ % 8 == 0)
+            ++size_;
         ++bits_used_;
     }
     void operator()(std::unsigned_integral auto value) noexcept { add(sizeof value); }
@@ -171,7 +174,8 @@ template <method Method>
     Method m;
     detail::field_reader read{arguments};
     detail::for_each_field(m, read);
-    if (!read.ok()) [[unlikely]] return refused{read.why()};
+    if (!read.ok()) [[unlikely]]
+        return refused{read.why()};
     return m;
 }
 

@@ -23,22 +23,22 @@ struct method_list {
 
 // Those that come once a message stand first.
 using all_methods = method_list<
-    basic_publish, basic_ack, basic_deliver, basic_nack, basic_reject,
-    connection_start, connection_start_ok, connection_secure, connection_secure_ok, connection_tune,
-    connection_tune_ok, connection_open, connection_open_ok, connection_close, connection_close_ok,
-    connection_blocked, connection_unblocked, connection_update_secret, connection_update_secret_ok,
-    channel_open, channel_open_ok, channel_flow, channel_flow_ok, channel_close, channel_close_ok,
-    access_request, access_request_ok, confirm_select, confirm_select_ok, tx_select, tx_select_ok,
-    tx_commit, tx_commit_ok, tx_rollback, tx_rollback_ok, exchange_declare, exchange_declare_ok,
-    exchange_delete, exchange_delete_ok, exchange_bind, exchange_bind_ok, exchange_unbind,
-    exchange_unbind_ok, queue_declare, queue_declare_ok, queue_bind, queue_bind_ok, queue_purge,
-    queue_purge_ok, queue_delete, queue_delete_ok, queue_unbind, queue_unbind_ok, basic_qos,
-    basic_qos_ok, basic_consume, basic_consume_ok, basic_cancel, basic_cancel_ok, basic_return,
-    basic_get, basic_get_ok, basic_get_empty, basic_recover_async, basic_recover, basic_recover_ok>;
+    basic_publish, basic_ack, basic_deliver, basic_nack, basic_reject, connection_start, connection_start_ok,
+    connection_secure, connection_secure_ok, connection_tune, connection_tune_ok, connection_open, connection_open_ok,
+    connection_close, connection_close_ok, connection_blocked, connection_unblocked, connection_update_secret,
+    connection_update_secret_ok, channel_open, channel_open_ok, channel_flow, channel_flow_ok, channel_close,
+    channel_close_ok, access_request, access_request_ok, confirm_select, confirm_select_ok, tx_select, tx_select_ok,
+    tx_commit, tx_commit_ok, tx_rollback, tx_rollback_ok, exchange_declare, exchange_declare_ok, exchange_delete,
+    exchange_delete_ok, exchange_bind, exchange_bind_ok, exchange_unbind, exchange_unbind_ok, queue_declare,
+    queue_declare_ok, queue_bind, queue_bind_ok, queue_purge, queue_purge_ok, queue_delete, queue_delete_ok,
+    queue_unbind, queue_unbind_ok, basic_qos, basic_qos_ok, basic_consume, basic_consume_ok, basic_cancel,
+    basic_cancel_ok, basic_return, basic_get, basic_get_ok, basic_get_empty, basic_recover_async, basic_recover,
+    basic_recover_ok>;
 
 // The id that a method frame's payload begins with.
 [[nodiscard]] inline decoded<method_id> decode_method_id(wire::bytes_view payload) noexcept {
-    if (payload.size() < sizeof(method_id)) [[unlikely]] return refused{fault::method_truncated};
+    if (payload.size() < sizeof(method_id)) [[unlikely]]
+        return refused{fault::method_truncated};
     return wire::load<method_id>(payload.data());
 }
 
@@ -91,7 +91,8 @@ template <class Visitor>
 template <class Visitor>
 [[nodiscard]] std::optional<fault> visit_method(wire::bytes_view payload, Visitor&& visitor) {
     const decoded<method_id> id = decode_method_id(payload);
-    if (!id) return id.reason();
+    if (!id)
+        return id.reason();
     return visit_method(*id, payload.subspan(sizeof(method_id)), visitor);
 }
 

@@ -2,7 +2,6 @@
 
 #include "protocol/wire/check.hpp"
 
-
 namespace linnet::amqp {
 namespace {
 
@@ -17,9 +16,9 @@ void append(std::string& out, Int integer) {
 
 }  // namespace
 
-basic_properties_builder::basic_properties_builder(const basic_properties_view& base) noexcept
-    : flags_{base.flags()} {
-    for (std::size_t i = 0; i < property_count; ++i) values_[i].borrowed = base.encoded(property_at(i));
+basic_properties_builder::basic_properties_builder(const basic_properties_view& base) noexcept : flags_{base.flags()} {
+    for (std::size_t i = 0; i < property_count; ++i)
+        values_[i].borrowed = base.encoded(property_at(i));
 }
 
 basic_properties_builder& basic_properties_builder::remove(property which) noexcept {
@@ -30,7 +29,7 @@ basic_properties_builder& basic_properties_builder::remove(property which) noexc
 basic_properties_builder& basic_properties_builder::set_text(property which, std::string_view text) {
     LINNET_WIRE_CHECK(text.size() <= 0xFF);
     LINNET_WIRE_CHECK(which != property::headers && which != property::delivery_mode && which != property::priority &&
-           which != property::timestamp);
+                      which != property::timestamp);
     const std::size_t offset = made_.size();
     made_.push_back(static_cast<char>(text.size()));
     made_.append(text);
@@ -72,7 +71,8 @@ std::string_view basic_properties_builder::text_of(const value& each) const noex
 std::size_t basic_properties_builder::encoded_size() const noexcept {
     std::size_t size = sizeof flags_;
     for (std::size_t i = 0; i < property_count; ++i) {
-        if ((flags_ & flag_of(property_at(i))) != 0) size += text_of(values_[i]).size();
+        if ((flags_ & flag_of(property_at(i))) != 0)
+            size += text_of(values_[i]).size();
     }
     return size;
 }
@@ -81,7 +81,8 @@ void basic_properties_builder::encode(std::string& out) const {
     out.reserve(out.size() + encoded_size());
     append(out, flags_);
     for (std::size_t i = 0; i < property_count; ++i) {
-        if ((flags_ & flag_of(property_at(i))) != 0) out.append(text_of(values_[i]));
+        if ((flags_ & flag_of(property_at(i))) != 0)
+            out.append(text_of(values_[i]));
     }
 }
 

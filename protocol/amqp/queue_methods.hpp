@@ -18,10 +18,9 @@ struct queue_declare {
     bool no_wait = false;
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&queue_declare::reserved_1, &queue_declare::queue, &queue_declare::passive,
-                   &queue_declare::durable, &queue_declare::exclusive,
-                   &queue_declare::auto_delete, &queue_declare::no_wait, &queue_declare::arguments};
+    static constexpr auto fields = std::tuple{
+        &queue_declare::reserved_1, &queue_declare::queue,       &queue_declare::passive, &queue_declare::durable,
+        &queue_declare::exclusive,  &queue_declare::auto_delete, &queue_declare::no_wait, &queue_declare::arguments};
 };
 
 struct queue_declare_ok {
@@ -32,9 +31,8 @@ struct queue_declare_ok {
     std::uint32_t message_count = 0;
     std::uint32_t consumer_count = 0;
 
-    static constexpr auto fields =
-        std::tuple{&queue_declare_ok::queue, &queue_declare_ok::message_count,
-                   &queue_declare_ok::consumer_count};
+    static constexpr auto fields = std::tuple{&queue_declare_ok::queue, &queue_declare_ok::message_count,
+                                              &queue_declare_ok::consumer_count};
 };
 
 struct queue_bind {
@@ -48,9 +46,8 @@ struct queue_bind {
     bool no_wait = false;
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&queue_bind::reserved_1, &queue_bind::queue, &queue_bind::exchange,
-                   &queue_bind::routing_key, &queue_bind::no_wait, &queue_bind::arguments};
+    static constexpr auto fields = std::tuple{&queue_bind::reserved_1,  &queue_bind::queue,   &queue_bind::exchange,
+                                              &queue_bind::routing_key, &queue_bind::no_wait, &queue_bind::arguments};
 };
 
 struct queue_bind_ok {
@@ -68,8 +65,7 @@ struct queue_purge {
     std::string_view queue{};
     bool no_wait = false;
 
-    static constexpr auto fields =
-        std::tuple{&queue_purge::reserved_1, &queue_purge::queue, &queue_purge::no_wait};
+    static constexpr auto fields = std::tuple{&queue_purge::reserved_1, &queue_purge::queue, &queue_purge::no_wait};
 };
 
 struct queue_purge_ok {
@@ -91,9 +87,8 @@ struct queue_delete {
     bool if_empty = false;
     bool no_wait = false;
 
-    static constexpr auto fields =
-        std::tuple{&queue_delete::reserved_1, &queue_delete::queue, &queue_delete::if_unused,
-                   &queue_delete::if_empty, &queue_delete::no_wait};
+    static constexpr auto fields = std::tuple{&queue_delete::reserved_1, &queue_delete::queue, &queue_delete::if_unused,
+                                              &queue_delete::if_empty, &queue_delete::no_wait};
 };
 
 struct queue_delete_ok {
@@ -115,9 +110,8 @@ struct queue_unbind {
     std::string_view routing_key{};
     table_view arguments{};
 
-    static constexpr auto fields =
-        std::tuple{&queue_unbind::reserved_1, &queue_unbind::queue, &queue_unbind::exchange,
-                   &queue_unbind::routing_key, &queue_unbind::arguments};
+    static constexpr auto fields = std::tuple{&queue_unbind::reserved_1, &queue_unbind::queue, &queue_unbind::exchange,
+                                              &queue_unbind::routing_key, &queue_unbind::arguments};
 };
 
 struct queue_unbind_ok {

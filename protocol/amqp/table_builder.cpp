@@ -12,7 +12,8 @@ table_builder& table_builder::remove(std::string_view name) {
     LINNET_WIRE_CHECK(open_.empty());
     std::string kept;
     for (const field& each : view()) {
-        if (each.name == name) continue;
+        if (each.name == name)
+            continue;
         kept.push_back(static_cast<char>(each.name.size()));
         kept.append(each.name).append(wire::as_text(each.value.encoded()));
     }
@@ -27,7 +28,8 @@ table_builder& table_builder::put_all(table_view table) {
 
 table_builder& table_builder::put_all_but(table_view table, std::initializer_list<std::string_view> names) {
     for (const field& each : table) {
-        if (std::ranges::find(names, each.name) == names.end()) put(each.name, each.value);
+        if (std::ranges::find(names, each.name) == names.end())
+            put(each.name, each.value);
     }
     return *this;
 }

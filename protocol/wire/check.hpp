@@ -16,7 +16,7 @@ namespace linnet::wire::detail {
 }  // namespace linnet::wire::detail
 
 #ifdef LINNET_DEBUG_CHECKS
-#define LINNET_WIRE_CHECK(condition) \
+#define LINNET_WIRE_CHECK(condition)                                                                                   \
     (static_cast<bool>(condition) ? void(0) : ::linnet::wire::detail::check_failed(#condition, __FILE__, __LINE__))
 #else
 #define LINNET_WIRE_CHECK(condition) void(0)

@@ -32,13 +32,36 @@ TEST(CommandLine, WithoutFlagsRuns) {
 }
 
 TEST(CommandLine, CollectsFilesSettingsAndListeners) {
-    const auto line = parse({"-c", "a.toml", "--config", "b.toml", "--set", "limits.queues=1", "--set", "shards=2",
-                             "--listen", "amqp=127.0.0.1:0", "--listen=amqp=[::1]:0", "--data-dir", "/d", "--shards", "3",
-                             "--log-level", "debug", "--log-format", "json", "--pid-file", "/p", "--ports-file", "/q"});
+    const auto line = parse({"-c",
+                             "a.toml",
+                             "--config",
+                             "b.toml",
+                             "--set",
+                             "limits.queues=1",
+                             "--set",
+                             "shards=2",
+                             "--listen",
+                             "amqp=127.0.0.1:0",
+                             "--listen=amqp=[::1]:0",
+                             "--data-dir",
+                             "/d",
+                             "--shards",
+                             "3",
+                             "--log-level",
+                             "debug",
+                             "--log-format",
+                             "json",
+                             "--pid-file",
+                             "/p",
+                             "--ports-file",
+                             "/q"});
     ASSERT_TRUE(line);
     EXPECT_THAT(line->sources.files, ElementsAre("a.toml", "b.toml"));
     EXPECT_THAT(line->sources.listeners, ElementsAre("amqp=127.0.0.1:0", "amqp=[::1]:0"));
-    const auto c = load({.files = {}, .search = {}, .environment = {}, .settings = line->sources.settings,
+    const auto c = load({.files = {},
+                         .search = {},
+                         .environment = {},
+                         .settings = line->sources.settings,
                          .listeners = line->sources.listeners});
     ASSERT_TRUE(c);
     EXPECT_EQ(c->values.limits.queues, 1U);

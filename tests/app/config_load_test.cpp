@@ -1,6 +1,6 @@
 #include "broker/app/config.hpp"
-#include "broker/app/config_text.hpp"
 #include "broker/app/config_schema.hpp"
+#include "broker/app/config_text.hpp"
 #include "broker/app/memory_limit.hpp"
 #include "broker/app/password.hpp"
 #include "tests/app/certificates.hpp"
@@ -182,121 +182,136 @@ class ConfigError : public ::testing::TestWithParam<error_case> {};
 
 TEST_P(ConfigError, SaysWhatIsWrongAndWhere) { EXPECT_THAT(errors_in(GetParam().toml), ElementsAre(GetParam().error)); }
 
-INSTANTIATE_TEST_SUITE_P(Names, ConfigError, ::testing::Values(
-    error_case{"listners = 1\n", "linnet.toml:1:1 unknown key \"listners\"; did you mean \"listener\"?"},
-    error_case{"\n  shard = 1\n", "linnet.toml:2:3 unknown key \"shard\"; did you mean \"shards\"?"},
-    error_case{"[limts]\nqueues = 1\n", "linnet.toml:1:2 unknown key \"limts\"; did you mean \"limits\"?"},
-    error_case{"[limits]\nqueus = 1\n", "linnet.toml:2:1 unknown key \"queus\"; did you mean \"queues\"?"},
-    error_case{"[limits]\nsomething_else = 1\n", "linnet.toml:2:1 unknown key \"something_else\""},
-    error_case{"limits.chanels = 1\n", "linnet.toml:1:8 unknown key \"chanels\"; did you mean \"channels\"?"},
-    error_case{"[tls]\nkey_pasword_file = \"x\"\n",
-               "linnet.toml:2:1 unknown key \"key_pasword_file\"; did you mean \"key_password_file\"?"},
-    error_case{"[[user]]\nname = \"a\"\npasswort = \"b\"\n",
-               "linnet.toml:3:1 unknown key \"passwort\"; did you mean \"password\"?"}));
+INSTANTIATE_TEST_SUITE_P(
+    Names, ConfigError,
+    ::testing::Values(
+        error_case{"listners = 1\n", "linnet.toml:1:1 unknown key \"listners\"; did you mean \"listener\"?"},
+        error_case{"\n  shard = 1\n", "linnet.toml:2:3 unknown key \"shard\"; did you mean \"shards\"?"},
+        error_case{"[limts]\nqueues = 1\n", "linnet.toml:1:2 unknown key \"limts\"; did you mean \"limits\"?"},
+        error_case{"[limits]\nqueus = 1\n", "linnet.toml:2:1 unknown key \"queus\"; did you mean \"queues\"?"},
+        error_case{"[limits]\nsomething_else = 1\n", "linnet.toml:2:1 unknown key \"something_else\""},
+        error_case{"limits.chanels = 1\n", "linnet.toml:1:8 unknown key \"chanels\"; did you mean \"channels\"?"},
+        error_case{"[tls]\nkey_pasword_file = \"x\"\n",
+                   "linnet.toml:2:1 unknown key \"key_pasword_file\"; did you mean \"key_password_file\"?"},
+        error_case{"[[user]]\nname = \"a\"\npasswort = \"b\"\n",
+                   "linnet.toml:3:1 unknown key \"passwort\"; did you mean \"password\"?"}));
 
-INSTANTIATE_TEST_SUITE_P(Types, ConfigError, ::testing::Values(
-    error_case{"shards = \"2\"\n", "linnet.toml:1:10 shards: expected an integer, got \"2\""},
-    error_case{"shards = 2.0\n", "linnet.toml:1:10 shards: expected an integer, got a float"},
-    error_case{"shards = true\n", "linnet.toml:1:10 shards: expected an integer, got a boolean"},
-    error_case{"data_dir = 1\n", "linnet.toml:1:12 data_dir: expected a string, got an integer"},
-    error_case{"data_dir = 2026-11-22\n", "linnet.toml:1:12 data_dir: expected a string, got a date or a time"},
-    error_case{"limits = 3\n", "linnet.toml:1:10 \"limits\": expected a table, got an integer"},
-    error_case{"user = 3\n", "linnet.toml:1:1 there may be several: write [[user]]"},
-    error_case{"[user]\nname = \"a\"\n", "linnet.toml:1:2 there may be several: write [[user]]"},
-    error_case{"user = [1]\n", "linnet.toml:1:9 user[0]: expected a table, got an integer"},
-    error_case{"[[user]]\nname = \"a\"\nloopback_only = \"yes\"\n",
-               "linnet.toml:3:17 user[0].loopback_only: expected true or false, got \"yes\""},
-    error_case{"[[user]]\nname = \"a\"\ntags = \"administrator\"\n",
-               "linnet.toml:3:8 user[0].tags: expected an array of strings, got \"administrator\""},
-    error_case{"[[user]]\nname = \"a\"\ntags = [\"x\", 1]\n",
-               "linnet.toml:3:8 user[0].tags: expected an array of strings, got an integer in it"},
-    error_case{"[[user]]\nname = \"a\"\npassword = 1234\n",
-               "linnet.toml:3:12 user[0].password: expected a string that is not empty"}));
+INSTANTIATE_TEST_SUITE_P(
+    Types, ConfigError,
+    ::testing::Values(error_case{"shards = \"2\"\n", "linnet.toml:1:10 shards: expected an integer, got \"2\""},
+                      error_case{"shards = 2.0\n", "linnet.toml:1:10 shards: expected an integer, got a float"},
+                      error_case{"shards = true\n", "linnet.toml:1:10 shards: expected an integer, got a boolean"},
+                      error_case{"data_dir = 1\n", "linnet.toml:1:12 data_dir: expected a string, got an integer"},
+                      error_case{"data_dir = 2026-11-22\n",
+                                 "linnet.toml:1:12 data_dir: expected a string, got a date or a time"},
+                      error_case{"limits = 3\n", "linnet.toml:1:10 \"limits\": expected a table, got an integer"},
+                      error_case{"user = 3\n", "linnet.toml:1:1 there may be several: write [[user]]"},
+                      error_case{"[user]\nname = \"a\"\n", "linnet.toml:1:2 there may be several: write [[user]]"},
+                      error_case{"user = [1]\n", "linnet.toml:1:9 user[0]: expected a table, got an integer"},
+                      error_case{"[[user]]\nname = \"a\"\nloopback_only = \"yes\"\n",
+                                 "linnet.toml:3:17 user[0].loopback_only: expected true or false, got \"yes\""},
+                      error_case{"[[user]]\nname = \"a\"\ntags = \"administrator\"\n",
+                                 "linnet.toml:3:8 user[0].tags: expected an array of strings, got \"administrator\""},
+                      error_case{"[[user]]\nname = \"a\"\ntags = [\"x\", 1]\n",
+                                 "linnet.toml:3:8 user[0].tags: expected an array of strings, got an integer in it"},
+                      error_case{"[[user]]\nname = \"a\"\npassword = 1234\n",
+                                 "linnet.toml:3:12 user[0].password: expected a string that is not empty"}));
 
-INSTANTIATE_TEST_SUITE_P(Ranges, ConfigError, ::testing::Values(
-    error_case{"shards = 257\n", "linnet.toml:1:10 shards: 257 is out of range (0 to 256)"},
-    error_case{"shards = -1\n", "linnet.toml:1:10 shards: -1 is out of range (0 to 256)"},
-    error_case{"[limits]\nchannels = 0\n", "linnet.toml:2:12 limits.channels: 0 is out of range (1 to 65535)"},
-    error_case{"[limits]\nchannels = 65536\n", "linnet.toml:2:12 limits.channels: 65536 is out of range (1 to 65535)"},
-    error_case{"[limits]\nframe_max = 4095\n",
-               "linnet.toml:2:13 limits.frame_max: 4095B is out of range (4KiB to 16MiB)"},
-    error_case{"[limits]\nmessage_size = \"1GiB\"\n",
-               "linnet.toml:2:16 limits.message_size: 1GiB is out of range (1B to 512MiB)"},
-    error_case{"[limits]\nhandshake_timeout = \"1ms\"\n",
-               "linnet.toml:2:21 limits.handshake_timeout: 1ms is out of range (100ms to 1h)"},
-    error_case{"[limits]\nhandshake_timeout = 0\n",
-               "linnet.toml:2:21 limits.handshake_timeout: 0ms is out of range (100ms to 1h)"}));
+INSTANTIATE_TEST_SUITE_P(
+    Ranges, ConfigError,
+    ::testing::Values(error_case{"shards = 257\n", "linnet.toml:1:10 shards: 257 is out of range (0 to 256)"},
+                      error_case{"shards = -1\n", "linnet.toml:1:10 shards: -1 is out of range (0 to 256)"},
+                      error_case{"[limits]\nchannels = 0\n",
+                                 "linnet.toml:2:12 limits.channels: 0 is out of range (1 to 65535)"},
+                      error_case{"[limits]\nchannels = 65536\n",
+                                 "linnet.toml:2:12 limits.channels: 65536 is out of range (1 to 65535)"},
+                      error_case{"[limits]\nframe_max = 4095\n",
+                                 "linnet.toml:2:13 limits.frame_max: 4095B is out of range (4KiB to 16MiB)"},
+                      error_case{"[limits]\nmessage_size = \"1GiB\"\n",
+                                 "linnet.toml:2:16 limits.message_size: 1GiB is out of range (1B to 512MiB)"},
+                      error_case{"[limits]\nhandshake_timeout = \"1ms\"\n",
+                                 "linnet.toml:2:21 limits.handshake_timeout: 1ms is out of range (100ms to 1h)"},
+                      error_case{"[limits]\nhandshake_timeout = 0\n",
+                                 "linnet.toml:2:21 limits.handshake_timeout: 0ms is out of range (100ms to 1h)"}));
 
-INSTANTIATE_TEST_SUITE_P(Forms, ConfigError, ::testing::Values(
-    error_case{"drain_timeout = 30\n",
-               "linnet.toml:1:17 drain_timeout: expected a duration such as \"30s\", \"500ms\" or \"1h30m\", got an integer"},
-    error_case{"drain_timeout = \"30x\"\n",
-               "linnet.toml:1:17 drain_timeout: expected a duration such as \"30s\", \"500ms\" or \"1h30m\", got \"30x\""},
-    error_case{"[limits]\nmessage_size = \"64 MB\"\n",
-               "linnet.toml:2:16 limits.message_size: expected a size such as \"64MiB\", or bytes, got \"64 MB\""},
-    error_case{"[memory]\nhigh_watermark = \"0%\"\n",
-               "linnet.toml:2:18 memory.high_watermark: expected a percentage such as \"60%\", or a size such as "
-               "\"512MiB\", got \"0%\""},
-    error_case{"[log]\nlevel = \"wraning\"\n",
-               "linnet.toml:2:9 log.level: \"wraning\" is not one of \"debug\", \"info\", \"warning\", \"error\", "
-               "\"off\"; did you mean \"warning\"?"},
-    error_case{"[auth]\nmechanisms = []\n", "linnet.toml:2:14 auth.mechanisms: must not be empty"},
-    error_case{"[auth]\nmechanisms = [\"PLAIN\", \"PLAIN\"]\n",
-               "linnet.toml:2:14 auth.mechanisms: \"PLAIN\" stands there twice"},
-    error_case{"[compat]\nrabbitmq_version = \"3.13\"\n",
-               "linnet.toml:2:20 compat.rabbitmq_version: expected a version such as \"3.13.7\", got \"3.13\""},
-    error_case{"[[listener]]\nprotocol = \"amqp\"\nbind = \"localhost:5672\"\n",
-               "linnet.toml:3:8 listener[0].bind: expected a numeric address and a port, such as \"0.0.0.0:5672\" or "
-               "\"[::]:5672\", got \"localhost:5672\""},
-    error_case{"[[policy]]\nname = \"p\"\npattern = \"(\"\ndefinition = { a = 1 }\n",
-               "linnet.toml:3:11 policy[0].pattern: \"(\" is not a regular expression"},
-    error_case{"[[policy]]\nname = \"p\"\npattern = \"x\"\ndefinition = {}\n",
-               "linnet.toml:4:14 policy[0].definition: expected a table with at least one argument, got a table"},
-    error_case{"[[policy]]\nname = \"p\"\npattern = \"x\"\ndefinition = { a = { b = 1 } }\n",
-               "linnet.toml:4:14 policy[0].definition: \"a\": expected a boolean, a number, a string or an array of "
-               "strings"}));
+INSTANTIATE_TEST_SUITE_P(
+    Forms, ConfigError,
+    ::testing::Values(
+        error_case{"drain_timeout = 30\n", "linnet.toml:1:17 drain_timeout: expected a duration such as \"30s\", "
+                                           "\"500ms\" or \"1h30m\", got an integer"},
+        error_case{
+            "drain_timeout = \"30x\"\n",
+            "linnet.toml:1:17 drain_timeout: expected a duration such as \"30s\", \"500ms\" or \"1h30m\", got \"30x\""},
+        error_case{"[limits]\nmessage_size = \"64 MB\"\n",
+                   "linnet.toml:2:16 limits.message_size: expected a size such as \"64MiB\", or bytes, got \"64 MB\""},
+        error_case{"[memory]\nhigh_watermark = \"0%\"\n",
+                   "linnet.toml:2:18 memory.high_watermark: expected a percentage such as \"60%\", or a size such as "
+                   "\"512MiB\", got \"0%\""},
+        error_case{"[log]\nlevel = \"wraning\"\n",
+                   "linnet.toml:2:9 log.level: \"wraning\" is not one of \"debug\", \"info\", \"warning\", \"error\", "
+                   "\"off\"; did you mean \"warning\"?"},
+        error_case{"[auth]\nmechanisms = []\n", "linnet.toml:2:14 auth.mechanisms: must not be empty"},
+        error_case{"[auth]\nmechanisms = [\"PLAIN\", \"PLAIN\"]\n",
+                   "linnet.toml:2:14 auth.mechanisms: \"PLAIN\" stands there twice"},
+        error_case{"[compat]\nrabbitmq_version = \"3.13\"\n",
+                   "linnet.toml:2:20 compat.rabbitmq_version: expected a version such as \"3.13.7\", got \"3.13\""},
+        error_case{
+            "[[listener]]\nprotocol = \"amqp\"\nbind = \"localhost:5672\"\n",
+            "linnet.toml:3:8 listener[0].bind: expected a numeric address and a port, such as \"0.0.0.0:5672\" or "
+            "\"[::]:5672\", got \"localhost:5672\""},
+        error_case{"[[policy]]\nname = \"p\"\npattern = \"(\"\ndefinition = { a = 1 }\n",
+                   "linnet.toml:3:11 policy[0].pattern: \"(\" is not a regular expression"},
+        error_case{"[[policy]]\nname = \"p\"\npattern = \"x\"\ndefinition = {}\n",
+                   "linnet.toml:4:14 policy[0].definition: expected a table with at least one argument, got a table"},
+        error_case{
+            "[[policy]]\nname = \"p\"\npattern = \"x\"\ndefinition = { a = { b = 1 } }\n",
+            "linnet.toml:4:14 policy[0].definition: \"a\": expected a boolean, a number, a string or an array of "
+            "strings"}));
 
-INSTANTIATE_TEST_SUITE_P(Wholes, ConfigError, ::testing::Values(
-    error_case{"[[listener]]\nprotocol = \"amqp\"\n", "linnet.toml:1:1 [[listener]] needs \"bind\""},
-    error_case{"[[user]]\npassword = \"x\"\n", "linnet.toml:1:1 [[user]] needs \"name\""},
-    error_case{"[[user]]\nname = \"\"\n", "linnet.toml:2:8 user[0].name: must not be empty"},
-    error_case{"[[user]]\nname = \"a\"\npassword = \"\"\n",
-               "linnet.toml:3:12 user[0].password: expected a string that is not empty"},
-    error_case{"[[user]]\nname = \"a\"\n\n[[user]]\nname = \"a\"\n",
-               "linnet.toml:4:1 duplicate user \"a\"; the first is at linnet.toml:1:1"},
-    error_case{"[[vhost]]\nname = \"/\"\n[[vhost]]\nname = \"/\"\n",
-               "linnet.toml:3:1 duplicate vhost \"/\"; the first is at linnet.toml:1:1"},
-    error_case{"[[permission]]\nuser = \"guest\"\n[[permission]]\nuser = \"guest\"\nvhost = \"/\"\n",
-               "linnet.toml:3:1 duplicate permission \"guest\" \"/\"; the first is at linnet.toml:1:1"},
-    error_case{"[[permission]]\nuser = \"gest\"\n",
-               "linnet.toml:2:8 permission[0].user: there is no user \"gest\"; did you mean \"guest\"?"},
-    error_case{"[[permission]]\nuser = \"guest\"\nvhost = \"prod\"\n",
-               "linnet.toml:3:9 permission[0].vhost: there is no vhost \"prod\""},
-    error_case{"[[vhost]]\nname = \"a\"\n[[permission]]\nuser = \"guest\"\n",
-               "linnet.toml:3:1 permission[0].vhost: there is no vhost \"/\""},
-    error_case{"[[topic_permission]]\nuser = \"nobody\"\nexchange = \"amq.topic\"\n",
-               "linnet.toml:2:8 topic_permission[0].user: there is no user \"nobody\""},
-    error_case{"[[policy]]\nname = \"p\"\nvhost = \"v\"\npattern = \"x\"\ndefinition = { a = 1 }\n",
-               "linnet.toml:3:9 policy[0].vhost: there is no vhost \"v\""},
-    error_case{"[[user]]\nname = \"a\"\npassword_hash = \"secret\"\n",
-               "linnet.toml:3:17 user[0].password_hash: is in no known form (Argon2id, RabbitMQ's base64, crypt)"},
-    error_case{"[[user]]\nname = \"a\"\npassword_file = \"/no/such\"\n",
-               "linnet.toml:3:17 user[0].password_file: \"/no/such\" cannot be read: No such file or directory"},
-    error_case{"[[user]]\nname = \"a\"\npassword = \"x\"\npassword_file = \"/proc/version\"\n",
-               "linnet.toml:4:1 user[0].password_file: excludes \"password\", which is set too"},
-    error_case{"[tls]\ncert_file = \"x\"\n", "linnet.toml:2:13 tls.cert_file: needs \"key_file\" beside it"},
-    error_case{"[tls]\nkey_file = \"x\"\n", "linnet.toml:2:12 tls.key_file: needs \"cert_file\" beside it"},
-    error_case{"[tls]\nverify = \"require\"\n",
-               "linnet.toml:2:10 tls.verify: needs \"ca_file\": the authorities to check clients against"},
-    error_case{"[tls]\nca_file = \"/no/such\"\n",
-               "linnet.toml:2:11 tls.ca_file: \"/no/such\" cannot be read: No such file or directory"},
-    error_case{"[[listener]]\nprotocol = \"amqps\"\nbind = \"[::]:5671\"\n",
-               "linnet.toml:1:1 listener[0]: TLS needs a certificate: set tls.cert_file and tls.key_file"},
-    error_case{"[[listener]]\nprotocol = \"amqps\"\nbind = \"[::]:5671\"\ntls = false\n",
-               "linnet.toml:4:7 listener[0].tls: amqps is amqp over TLS; write protocol = \"amqp\" for a plain listener"},
-    error_case{"[[listener]]\nprotocol = \"amqp\"\nbind = \"[::]:1\"\n[[listener]]\nprotocol = \"amqp\"\nbind = "
-               "\"[::]:1\"\n",
-               "linnet.toml:6:8 listener[1].bind: \"[::]:1\" is taken by listener[0]"}));
+INSTANTIATE_TEST_SUITE_P(
+    Wholes, ConfigError,
+    ::testing::Values(
+        error_case{"[[listener]]\nprotocol = \"amqp\"\n", "linnet.toml:1:1 [[listener]] needs \"bind\""},
+        error_case{"[[user]]\npassword = \"x\"\n", "linnet.toml:1:1 [[user]] needs \"name\""},
+        error_case{"[[user]]\nname = \"\"\n", "linnet.toml:2:8 user[0].name: must not be empty"},
+        error_case{"[[user]]\nname = \"a\"\npassword = \"\"\n",
+                   "linnet.toml:3:12 user[0].password: expected a string that is not empty"},
+        error_case{"[[user]]\nname = \"a\"\n\n[[user]]\nname = \"a\"\n",
+                   "linnet.toml:4:1 duplicate user \"a\"; the first is at linnet.toml:1:1"},
+        error_case{"[[vhost]]\nname = \"/\"\n[[vhost]]\nname = \"/\"\n",
+                   "linnet.toml:3:1 duplicate vhost \"/\"; the first is at linnet.toml:1:1"},
+        error_case{"[[permission]]\nuser = \"guest\"\n[[permission]]\nuser = \"guest\"\nvhost = \"/\"\n",
+                   "linnet.toml:3:1 duplicate permission \"guest\" \"/\"; the first is at linnet.toml:1:1"},
+        error_case{"[[permission]]\nuser = \"gest\"\n",
+                   "linnet.toml:2:8 permission[0].user: there is no user \"gest\"; did you mean \"guest\"?"},
+        error_case{"[[permission]]\nuser = \"guest\"\nvhost = \"prod\"\n",
+                   "linnet.toml:3:9 permission[0].vhost: there is no vhost \"prod\""},
+        error_case{"[[vhost]]\nname = \"a\"\n[[permission]]\nuser = \"guest\"\n",
+                   "linnet.toml:3:1 permission[0].vhost: there is no vhost \"/\""},
+        error_case{"[[topic_permission]]\nuser = \"nobody\"\nexchange = \"amq.topic\"\n",
+                   "linnet.toml:2:8 topic_permission[0].user: there is no user \"nobody\""},
+        error_case{"[[policy]]\nname = \"p\"\nvhost = \"v\"\npattern = \"x\"\ndefinition = { a = 1 }\n",
+                   "linnet.toml:3:9 policy[0].vhost: there is no vhost \"v\""},
+        error_case{"[[user]]\nname = \"a\"\npassword_hash = \"secret\"\n",
+                   "linnet.toml:3:17 user[0].password_hash: is in no known form (Argon2id, RabbitMQ's base64, crypt)"},
+        error_case{"[[user]]\nname = \"a\"\npassword_file = \"/no/such\"\n",
+                   "linnet.toml:3:17 user[0].password_file: \"/no/such\" cannot be read: No such file or directory"},
+        error_case{"[[user]]\nname = \"a\"\npassword = \"x\"\npassword_file = \"/proc/version\"\n",
+                   "linnet.toml:4:1 user[0].password_file: excludes \"password\", which is set too"},
+        error_case{"[tls]\ncert_file = \"x\"\n", "linnet.toml:2:13 tls.cert_file: needs \"key_file\" beside it"},
+        error_case{"[tls]\nkey_file = \"x\"\n", "linnet.toml:2:12 tls.key_file: needs \"cert_file\" beside it"},
+        error_case{"[tls]\nverify = \"require\"\n",
+                   "linnet.toml:2:10 tls.verify: needs \"ca_file\": the authorities to check clients against"},
+        error_case{"[tls]\nca_file = \"/no/such\"\n",
+                   "linnet.toml:2:11 tls.ca_file: \"/no/such\" cannot be read: No such file or directory"},
+        error_case{"[[listener]]\nprotocol = \"amqps\"\nbind = \"[::]:5671\"\n",
+                   "linnet.toml:1:1 listener[0]: TLS needs a certificate: set tls.cert_file and tls.key_file"},
+        error_case{
+            "[[listener]]\nprotocol = \"amqps\"\nbind = \"[::]:5671\"\ntls = false\n",
+            "linnet.toml:4:7 listener[0].tls: amqps is amqp over TLS; write protocol = \"amqp\" for a plain listener"},
+        error_case{"[[listener]]\nprotocol = \"amqp\"\nbind = \"[::]:1\"\n[[listener]]\nprotocol = \"amqp\"\nbind = "
+                   "\"[::]:1\"\n",
+                   "linnet.toml:6:8 listener[1].bind: \"[::]:1\" is taken by listener[0]"}));
 
 TEST(ConfigErrors, AreReportedAllAtOnceInTheOrderOfTheFile) {
     EXPECT_THAT(errors_in("shards = \"x\"\n[limits]\nqueus = 1\nheartbeat = \"x\"\n[[permission]]\nuser = \"x\"\n"),
@@ -333,7 +348,8 @@ TEST(ConfigErrors, NameAFileThatCannotBeRead) {
 }
 
 TEST(ConfigErrors, NeverShowASecret) {
-    const auto texts = errors_in("[[user]]\nname = \"a\"\npassword = [\"hunter2\"]\n[tls]\nkey_password = [\"hunter2\"]\n");
+    const auto texts = errors_in(
+        "[[user]]\nname = \"a\"\npassword = [\"hunter2\"]\n[tls]\nkey_password = [\"hunter2\"]\n");
     EXPECT_EQ(texts.size(), 2U);
     for (const auto& text : texts) {
         EXPECT_THAT(text, ::testing::Not(HasSubstr("hunter2")));
@@ -349,7 +365,8 @@ TEST(Precedence, IsFilesThenDropInsThenEnvironmentThenFlags) {
                                                "connections_per_address = 1\nconsumers_per_channel = 1\n"),
                      directory.write("b.toml", "[limits]\nchannels = 2\nconnections = 2\n"
                                                "connections_per_address = 2\nconsumers_per_channel = 2\n")};
-    directory.write("conf.d/20.toml", "[limits]\nconnections = 4\nconnections_per_address = 4\nconsumers_per_channel = 4\n");
+    directory.write("conf.d/20.toml",
+                    "[limits]\nconnections = 4\nconnections_per_address = 4\nconsumers_per_channel = 4\n");
     directory.write("conf.d/10.toml", "[limits]\nconnections = 3\n");
     directory.write("conf.d/30.conf", "not TOML");
     sources.environment = {"LINNET_LIMITS__CONNECTIONS_PER_ADDRESS=5", "LINNET_LIMITS__CONSUMERS_PER_CHANNEL=5"};
@@ -378,8 +395,9 @@ TEST(Precedence, TakesTheFirstFileOfTheSearchPathThatExists) {
 TEST(Precedence, MergesElementsOfOneNameAcrossFiles) {
     const auto directory = temporary_directory{};
     auto sources = config_sources{};
-    sources.files = {directory.write("linnet.toml", "[[user]]\nname = \"a\"\npassword = \"old\"\ntags = [\"monitoring\"]\n"
-                                                    "[[permission]]\nuser = \"a\"\nread = \"x\"\n")};
+    sources.files = {directory.write("linnet.toml",
+                                     "[[user]]\nname = \"a\"\npassword = \"old\"\ntags = [\"monitoring\"]\n"
+                                     "[[permission]]\nuser = \"a\"\nread = \"x\"\n")};
     directory.write("conf.d/x.toml", "[[user]]\nname = \"b\"\npassword = \"b\"\n"
                                      "[[user]]\nname = \"a\"\npassword = \"new\"\n"
                                      "[[permission]]\nuser = \"a\"\nvhost = \"/\"\nwrite = \"y\"\n");
@@ -440,7 +458,8 @@ TEST(Environment, RefusesUnknownNamesButNotThoseOfKubernetes) {
 }
 
 TEST(Environment, AcceptsRabbitMqsFirstUser) {
-    const auto c = loaded_from("", {"RABBITMQ_DEFAULT_USER=joe", "RABBITMQ_DEFAULT_PASS=pw", "RABBITMQ_DEFAULT_VHOST=v"});
+    const auto c = loaded_from("",
+                               {"RABBITMQ_DEFAULT_USER=joe", "RABBITMQ_DEFAULT_PASS=pw", "RABBITMQ_DEFAULT_VHOST=v"});
     ASSERT_EQ(c.users.size(), 1U);
     EXPECT_EQ(c.users[0].name, "joe");
     EXPECT_FALSE(c.users[0].loopback_only);
@@ -504,15 +523,17 @@ TEST(Interpolation, FillsStringsFromTheEnvironment) {
 }
 
 TEST(Interpolation, FailsWhereItStands) {
-    EXPECT_THAT(errors_in("data_dir = \"${NOPE}\"\n"),
-                ElementsAre("linnet.toml:1:12 environment variable \"NOPE\" is not set; ${NOPE:-default} gives a default"));
+    EXPECT_THAT(
+        errors_in("data_dir = \"${NOPE}\"\n"),
+        ElementsAre("linnet.toml:1:12 environment variable \"NOPE\" is not set; ${NOPE:-default} gives a default"));
     EXPECT_THAT(errors_in("data_dir = \"${NOPE\"\n"),
                 ElementsAre("linnet.toml:1:12 \"${\" without \"}\"; $${ stands for a literal one"));
     auto deep = std::string{"x"};
     for (int i = 0; i < 10; ++i) {
         deep = "${A:-" + deep + "}";
     }
-    EXPECT_THAT(errors_in("data_dir = \"" + deep + "\"\n"), ElementsAre("linnet.toml:1:12 ${...} is nested too deeply"));
+    EXPECT_THAT(errors_in("data_dir = \"" + deep + "\"\n"),
+                ElementsAre("linnet.toml:1:12 ${...} is nested too deeply"));
 }
 
 TEST(Secrets, ComeFromFiles) {
@@ -588,11 +609,11 @@ TEST_F(TlsConfig, FilesMustHoldWhatTheirNamesSay) {
     directory_.write("key.pem", "nonsense");
     directory_.write("cert.pem", own_.key);
     directory_.write("other.pem", "");
-    EXPECT_THAT(errors_in(tls_table() + "ca_file = \"" + other_ + "\"\n"),
-                ElementsAre("linnet.toml:2:13 tls.cert_file: \"" + cert_ + "\" holds no PEM certificate",
-                            "linnet.toml:3:12 tls.key_file: \"" + key_ +
-                                "\" holds no PEM private key, or needs key_password",
-                            "linnet.toml:4:11 tls.ca_file: \"" + other_ + "\" holds no PEM certificate"));
+    EXPECT_THAT(
+        errors_in(tls_table() + "ca_file = \"" + other_ + "\"\n"),
+        ElementsAre("linnet.toml:2:13 tls.cert_file: \"" + cert_ + "\" holds no PEM certificate",
+                    "linnet.toml:3:12 tls.key_file: \"" + key_ + "\" holds no PEM private key, or needs key_password",
+                    "linnet.toml:4:11 tls.ca_file: \"" + other_ + "\" holds no PEM certificate"));
 }
 
 TEST_F(TlsConfig, KeysMayBeEncrypted) {
@@ -615,7 +636,9 @@ TEST_F(TlsConfig, ACertificateOpensTheTlsPortToo) {
 TEST_F(TlsConfig, AListenerInheritsAndOverrides) {
     const auto c = load_with("[[listener]]\nprotocol = \"amqp\"\nbind = \"0.0.0.0:1\"\ntls = true\n"
                              "[[listener]]\nprotocol = \"amqps\"\nbind = \"0.0.0.0:2\"\n"
-                             "[listener.tls]\nverify = \"require\"\nca_file = \"" + other_ + "\"\n"
+                             "[listener.tls]\nverify = \"require\"\nca_file = \"" +
+                             other_ +
+                             "\"\n"
                              "[[listener]]\nprotocol = \"amqp\"\nbind = \"0.0.0.0:3\"\n");
     ASSERT_EQ(c.listeners.size(), 3U);
     EXPECT_EQ(c.listeners[0].protocol, listener_protocol::amqps);

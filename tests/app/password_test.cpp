@@ -29,18 +29,23 @@ TEST_P(KnownHash, MatchesItsPasswordAlone) {
 
 // Made elsewhere: Argon2's own test vector; RabbitMQ's documentation (SHA-256) and Python's hashlib; libxcrypt through
 // Python, the second also by openssl passwd -6.
-INSTANTIATE_TEST_SUITE_P(Forms, KnownHash, ::testing::Values(
-    known_hash{"argon2id", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "password"},
-    known_hash{"rabbitmq_sha256", "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR", "test12"},
-    known_hash{"rabbitmq_sha512",
-               "kI3GChuNuIYf8lRbCCxZjgjKwsY19ns6+uFO0zcXRBGA/XGJPYD8OWMy7EB8TaOmAzjP2azv84GbINYwX2cDWb4DHnc=", "test12"},
-    known_hash{"rabbitmq_md5", "kI3GChNpte2FApYFXScl+0dIluk=", "test12"},
-    known_hash{"bcrypt", "$2b$04$abcdefghijklmnopqrstuu.DVVGLfP4tg2vyQ7TXKFqBaf6BeH1Ge", "test12"},
-    known_hash{"sha512_crypt",
-               "$6$saltstring$Qn7i9/zjmnFkpNLwevMPzB9FghaOKzJB9N20fQy98zId2nZ5bdasq.l/e8Gvb5jVYnqV6djSx3Rr04fAIpYq41",
-               "test12"},
-    known_hash{"sha256_crypt", "$5$saltstring$E8HuCsIpzTPpdyhGBmWNxYmZJM0t2j4rF8p.PtgvWT7", "test12"},
-    known_hash{"yescrypt", "$y$j75$abcdefgh$67YM0FA3pwb6awlg1rrrQUd05GCI0UrFNKkqEya1bc2", "test12"}),
+INSTANTIATE_TEST_SUITE_P(
+    Forms, KnownHash,
+    ::testing::Values(
+        known_hash{"argon2id", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+                   "password"},
+        known_hash{"rabbitmq_sha256", "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR", "test12"},
+        known_hash{
+            "rabbitmq_sha512",
+            "kI3GChuNuIYf8lRbCCxZjgjKwsY19ns6+uFO0zcXRBGA/XGJPYD8OWMy7EB8TaOmAzjP2azv84GbINYwX2cDWb4DHnc=", "test12"},
+        known_hash{"rabbitmq_md5", "kI3GChNpte2FApYFXScl+0dIluk=", "test12"},
+        known_hash{"bcrypt", "$2b$04$abcdefghijklmnopqrstuu.DVVGLfP4tg2vyQ7TXKFqBaf6BeH1Ge", "test12"},
+        known_hash{
+            "sha512_crypt",
+            "$6$saltstring$Qn7i9/zjmnFkpNLwevMPzB9FghaOKzJB9N20fQy98zId2nZ5bdasq.l/e8Gvb5jVYnqV6djSx3Rr04fAIpYq41",
+            "test12"},
+        known_hash{"sha256_crypt", "$5$saltstring$E8HuCsIpzTPpdyhGBmWNxYmZJM0t2j4rF8p.PtgvWT7", "test12"},
+        known_hash{"yescrypt", "$y$j75$abcdefgh$67YM0FA3pwb6awlg1rrrQUd05GCI0UrFNKkqEya1bc2", "test12"}),
     [](const auto& one) { return std::string{one.param.form}; });
 
 TEST(PasswordHash, MadeHereMatchesAndIsSalted) {
@@ -67,10 +72,11 @@ TEST(PasswordHash, TakesPasswordsOfAnyBytes) {
 }
 
 TEST(PasswordHash, InNoKnownFormIsRefused) {
-    for (auto text : {"", "secret", "guest", "QUJD", "====", "$1$abc$def", "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$aGFzaA",
-                      "$argon2id$v=19$m=19456,t=2,p=1$", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
-                      "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$", "$argon2id$v=16$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
-                      "$2b$99$abcdefghijklmnopqrstuv", "plain:guest"}) {
+    for (auto text :
+         {"", "secret", "guest", "QUJD", "====", "$1$abc$def", "$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$aGFzaA",
+          "$argon2id$v=19$m=19456,t=2,p=1$", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
+          "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$", "$argon2id$v=16$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
+          "$2b$99$abcdefghijklmnopqrstuv", "plain:guest"}) {
         EXPECT_FALSE(password_hash::parse(text)) << text;
     }
 }

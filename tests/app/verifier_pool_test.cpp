@@ -151,10 +151,11 @@ TEST(VerifierPoolUnderLoad, ChecksCredentialsOnceForAllWhoWait) {
     auto later = std::counting_semaphore<>{0};
     int at_once = 0;
     for (int i = 0; i < clients; ++i) {
-        const auto known = pool.verify(from("1.1.1." + std::to_string(i), "slow", "right"), [&](const login_verdict& v) {
-            accepted += v.result == login_result::accepted ? 1 : 0;
-            later.release();
-        });
+        const auto known = pool.verify(from("1.1.1." + std::to_string(i), "slow", "right"),
+                                       [&](const login_verdict& v) {
+                                           accepted += v.result == login_result::accepted ? 1 : 0;
+                                           later.release();
+                                       });
         if (known) {  // the check was done before we came this far
             accepted += known->result == login_result::accepted ? 1 : 0;
             ++at_once;
@@ -206,8 +207,8 @@ TEST(VerifierPoolUnderLoad, ChecksAgainWhenUsersChangeMeanwhile) {
     for (int i = 0; i < 20; ++i) {
         auto pool = verifier_pool{{slow}, clock};
         auto verdict = std::promise<login_verdict>{};
-        ASSERT_FALSE(pool.verify(from("1.1.1.1", "slow", "right"),
-                                 [&](login_verdict v) { verdict.set_value(std::move(v)); }));
+        ASSERT_FALSE(
+            pool.verify(from("1.1.1.1", "slow", "right"), [&](login_verdict v) { verdict.set_value(std::move(v)); }));
         pool.reload({{"slow", salted_sha256("new"), {}, false}});
         verdict.get_future().get();  // by the old users or the new ones, as the race went
         // But the old verdict must not have been remembered.
@@ -224,7 +225,8 @@ TEST(VerifierPoolUnderLoad, EndsWhileLoginsWait) {
     {
         auto pool = verifier_pool{{slow}, clock};
         for (int i = 0; i < 50; ++i) {
-            static_cast<void>(pool.verify(from("1.1.1.1", "slow", std::to_string(i)), [&](const login_verdict&) { ++told; }));
+            static_cast<void>(
+                pool.verify(from("1.1.1.1", "slow", std::to_string(i)), [&](const login_verdict&) { ++told; }));
         }
     }
     EXPECT_LT(told, 50);

@@ -20,7 +20,8 @@ using pear = strong_id<struct pear_tag>;
 TEST(Assert, SaysWhatWhereAndWhy) {
     const int found = 3;
     LINNET_ASSERT(found == 3, "never printed");
-    EXPECT_DEATH(LINNET_ASSERT(found == 4, "found {}", found), "assertion failed: found == 4 at .*base_test.cpp:.*: found 3");
+    EXPECT_DEATH(LINNET_ASSERT(found == 4, "found {}", found),
+                 "assertion failed: found == 4 at .*base_test.cpp:.*: found 3");
 }
 
 TEST(Assert, DoesNotEvaluateTheMessageOfWhatHolds) {

@@ -67,15 +67,18 @@ protected:
 
 TEST_F(Log, WritesTextForPeople) {
     log_as(format::text);
-    warning({.domain = "connection", .conn = "127.0.0.1:1 -> 127.0.0.1:2", .vhost = "/", .user = "guest"}, "closed: {}", 320);
+    warning({.domain = "connection", .conn = "127.0.0.1:1 -> 127.0.0.1:2", .vhost = "/", .user = "guest"}, "closed: {}",
+            320);
     info({}, "plain");
-    EXPECT_THAT(lines(), ElementsAre(MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z warning "
-                                                  "connection: closed: 320 conn=127.0.0.1:1 -> 127.0.0.1:2 vhost=/ user=guest"),
-                                     MatchesRegex("[0-9T:.-]+Z info broker: plain")));
+    EXPECT_THAT(lines(),
+                ElementsAre(MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z warning "
+                                         "connection: closed: 320 conn=127.0.0.1:1 -> 127.0.0.1:2 vhost=/ user=guest"),
+                            MatchesRegex("[0-9T:.-]+Z info broker: plain")));
 }
 
 TEST_F(Log, WritesJsonForCollectors) {
-    const auto line = json_of({.domain = "amqp", .conn = "a -> b", .vhost = "v", .user = "u"}, "hello \"you\" \\ there");
+    const auto line = json_of({.domain = "amqp", .conn = "a -> b", .vhost = "v", .user = "u"},
+                              "hello \"you\" \\ there");
     EXPECT_THAT(line["time"].get<std::string>(), MatchesRegex("[0-9-]{10}T[0-9:]{8}\\.[0-9]{6}Z"));
     EXPECT_EQ(line["level"], "info");
     EXPECT_EQ(line["msg"], "hello \"you\" \\ there");
@@ -110,14 +113,15 @@ TEST_F(Log, KeepsTextOfAnyLanguage) {
 }
 
 TEST_F(Log, EscapesCharactersThatDoNotShowThemselves) {
-    EXPECT_EQ(text_of({}, "a\u0085b"), "info broker: a\\xc2\\x85b");            // C1: next line
-    EXPECT_EQ(text_of({}, "a\u2028b"), "info broker: a\\xe2\\x80\\xa8b");       // line separator
-    EXPECT_EQ(text_of({}, "a\u202Eb"), "info broker: a\\xe2\\x80\\xaeb");       // right to left from here
+    EXPECT_EQ(text_of({}, "a\u0085b"), "info broker: a\\xc2\\x85b");       // C1: next line
+    EXPECT_EQ(text_of({}, "a\u2028b"), "info broker: a\\xe2\\x80\\xa8b");  // line separator
+    EXPECT_EQ(text_of({}, "a\u202Eb"), "info broker: a\\xe2\\x80\\xaeb");  // right to left from here
     EXPECT_EQ(text_of({}, "a\u2066b"), "info broker: a\\xe2\\x81\\xa6b");
 }
 
 TEST_F(Log, EscapesBytesThatAreNoUtf8) {
-    for (std::string_view bytes : {"\x80", "\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x9f", "\xc3"}) {
+    for (std::string_view bytes :
+         {"\x80", "\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x9f", "\xc3"}) {
         auto expected = std::string{"info broker: <"};
         for (char c : bytes) {
             expected += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
@@ -141,8 +145,8 @@ TEST_F(Log, IsValidJsonWhateverTheBytes) {
 }
 
 TEST_F(Log, WritesWhatIsImportantEnough) {
-    for (auto [threshold, count] : {std::pair{level::debug, 4U}, {level::info, 3U}, {level::warning, 2U}, {level::error, 1U},
-                                    {level::off, 0U}}) {
+    for (auto [threshold, count] :
+         {std::pair{level::debug, 4U}, {level::info, 3U}, {level::warning, 2U}, {level::error, 1U}, {level::off, 0U}}) {
         log_as(format::text, threshold);
         debug({}, "d");
         info({}, "i");

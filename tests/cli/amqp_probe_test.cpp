@@ -194,20 +194,46 @@ TEST_P(BrokenBroker, IsUnreachableWithAReason) {
     EXPECT_THAT(report.error().text, HasSubstr(GetParam().text));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, BrokenBroker, ::testing::Values(
-    broken_broker{"closes", [](scripted_broker& b) { b.read_exactly(8); }, "closed the connection"},
-    broken_broker{"silent", [](scripted_broker& b) { b.read_exactly(8); b.read_exactly(1); }, "timed out"},
-    broken_broker{"other_version", [](scripted_broker& b) { b.read_exactly(8); b.send(std::string_view("AMQP\0\1\0\0", 8)); },
-                  "another version of AMQP"},
-    broken_broker{"http", [](scripted_broker& b) { b.read_exactly(8); b.send("HTTP/1.1 400 Bad Request\r\n\r\n"); },
-                  "not AMQP 0-9-1"},
-    broken_broker{"endless_frame", [](scripted_broker& b) { b.read_exactly(8); b.send(std::string_view("\1\0\0\x7f\xff\xff\xff", 7)); },
-                  "larger than"},
-    broken_broker{"wrong_method", [](scripted_broker& b) { b.read_exactly(8); b.send_method(0, amqp::connection_open_ok{}); },
-                  "expected connection.start, got connection.open-ok"},
-    broken_broker{"half_a_frame", [](scripted_broker& b) { b.read_exactly(8); b.send(std::string_view("\1\0\0\0\0\0\x20xx", 9)); },
-                  "closed the connection"}),
-    [](const auto& one) { return std::string{one.param.name}; });
+INSTANTIATE_TEST_SUITE_P(Kinds, BrokenBroker,
+                         ::testing::Values(broken_broker{"closes", [](scripted_broker& b) { b.read_exactly(8); },
+                                                         "closed the connection"},
+                                           broken_broker{"silent",
+                                                         [](scripted_broker& b) {
+                                                             b.read_exactly(8);
+                                                             b.read_exactly(1);
+                                                         },
+                                                         "timed out"},
+                                           broken_broker{"other_version",
+                                                         [](scripted_broker& b) {
+                                                             b.read_exactly(8);
+                                                             b.send(std::string_view("AMQP\0\1\0\0", 8));
+                                                         },
+                                                         "another version of AMQP"},
+                                           broken_broker{"http",
+                                                         [](scripted_broker& b) {
+                                                             b.read_exactly(8);
+                                                             b.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+                                                         },
+                                                         "not AMQP 0-9-1"},
+                                           broken_broker{"endless_frame",
+                                                         [](scripted_broker& b) {
+                                                             b.read_exactly(8);
+                                                             b.send(std::string_view("\1\0\0\x7f\xff\xff\xff", 7));
+                                                         },
+                                                         "larger than"},
+                                           broken_broker{"wrong_method",
+                                                         [](scripted_broker& b) {
+                                                             b.read_exactly(8);
+                                                             b.send_method(0, amqp::connection_open_ok{});
+                                                         },
+                                                         "expected connection.start, got connection.open-ok"},
+                                           broken_broker{"half_a_frame",
+                                                         [](scripted_broker& b) {
+                                                             b.read_exactly(8);
+                                                             b.send(std::string_view("\1\0\0\0\0\0\x20xx", 9));
+                                                         },
+                                                         "closed the connection"}),
+                         [](const auto& one) { return std::string{one.param.name}; });
 
 TEST(Probe, SaysThatNobodyListens) {
     auto uri = amqp_uri{};
@@ -224,7 +250,10 @@ TEST(Probe, SaysThatNobodyListens) {
 }
 
 TEST(Probe, SaysThatTheServerSpeaksNoTls) {
-    const auto broker = scripted_broker{[](scripted_broker& b) { b.read_exactly(8); b.send(std::string_view("AMQP\0\0\x09\x01", 8)); }};
+    const auto broker = scripted_broker{[](scripted_broker& b) {
+        b.read_exactly(8);
+        b.send(std::string_view("AMQP\0\0\x09\x01", 8));
+    }};
     auto uri = broker.uri();
     uri.tls = true;
     const auto report = probe(uri, probe_depth::greeting, 5s);

@@ -26,7 +26,8 @@ TEST(AmqpUri, HasDefaultsForEveryPart) {
 }
 
 TEST(AmqpUri, ReadsEveryPart) {
-    const auto uri = good("amqp://us%40er:p%3Aw%2f@host.example:1234/v%2Fh?heartbeat=5&verify=verify_none&cacertfile=%2Fca");
+    const auto uri = good(
+        "amqp://us%40er:p%3Aw%2f@host.example:1234/v%2Fh?heartbeat=5&verify=verify_none&cacertfile=%2Fca");
     EXPECT_EQ(uri.user, "us@er");
     EXPECT_EQ(uri.password, "p:w/");
     EXPECT_EQ(uri.host, "host.example");
@@ -52,8 +53,9 @@ TEST(AmqpUri, ReadsIpv6) {
 }
 
 TEST(AmqpUri, RefusesTheRest) {
-    for (auto text : {"", "http://h", "amqp:h", "amqp://h:0", "amqp://h:65536", "amqp://h:x", "amqp://h:1x", "amqp://[::1",
-                      "amqp://[::1]x", "amqp://%zz", "amqp://h/%2", "amqp://%:p@h", "amqp://u:%@h", "amqp://h?cacertfile=%"}) {
+    for (auto text :
+         {"", "http://h", "amqp:h", "amqp://h:0", "amqp://h:65536", "amqp://h:x", "amqp://h:1x", "amqp://[::1",
+          "amqp://[::1]x", "amqp://%zz", "amqp://h/%2", "amqp://%:p@h", "amqp://u:%@h", "amqp://h?cacertfile=%"}) {
         EXPECT_FALSE(parse_amqp_uri(text)) << text;
     }
 }
@@ -64,7 +66,8 @@ TEST(AmqpUri, ShowsNoPassword) {
 }
 
 TEST(BrokerUri, ComesFromTheFlagThenTheEnvironmentThenThisMachine) {
-    for (auto name : {"LINNET_URL", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL", "RABBITMQ_DEFAULT_USER", "RABBITMQ_DEFAULT_PASS"}) {
+    for (auto name : {"LINNET_URL", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL", "RABBITMQ_DEFAULT_USER",
+                      "RABBITMQ_DEFAULT_PASS"}) {
         ::unsetenv(name);
     }
     EXPECT_EQ(broker_uri("")->host, "127.0.0.1");

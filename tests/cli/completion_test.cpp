@@ -54,8 +54,9 @@ protected:
     // What bash offers at the end of these words; the last is the one being written.
     [[nodiscard]] std::vector<std::string> offered(const std::string& words) const {
         const auto script = file("linnet.bash", completion_script(shell::bash, example()));
-        const auto [out, status] = run("bash -c 'source " + script + "; COMP_WORDS=(" + words +
-                                       "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _linnet; printf \"%s\\n\" \"${COMPREPLY[@]}\"'");
+        const auto [out, status] = run(
+            "bash -c 'source " + script + "; COMP_WORDS=(" + words +
+            "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _linnet; printf \"%s\\n\" \"${COMPREPLY[@]}\"'");
         EXPECT_EQ(status, 0) << out;
         auto lines = std::vector<std::string>{};
         for (std::size_t begin = 0, end = 0; (end = out.find('\n', begin)) != std::string::npos; begin = end + 1) {
@@ -104,8 +105,9 @@ TEST_F(Completion, KnowsItsPlaceBehindOptions) {
 // Without a fish to ask: every line is one complete command with balanced quotes, and nothing is left out.
 TEST_F(Completion, ForFishNamesEverything) {
     const auto script = completion_script(shell::fish, example());
-    for (auto part : {"-a 'status' -d 'It'\\''s a: \"test\" of $quoting `and` \\more'", "-s 'o' -l 'output' -x -a 'table json'",
-                      "-l 'url' -r", "'__linnet_at \"linnet config check\"' -l 'strict'", "-a 'fish'\n"}) {
+    for (auto part :
+         {"-a 'status' -d 'It'\\''s a: \"test\" of $quoting `and` \\more'", "-s 'o' -l 'output' -x -a 'table json'",
+          "-l 'url' -r", "'__linnet_at \"linnet config check\"' -l 'strict'", "-a 'fish'\n"}) {
         EXPECT_THAT(script, ::testing::HasSubstr(part));
     }
 }

@@ -38,7 +38,8 @@ TEST(Output, IsValidJsonWhateverTheBytes) {
 }
 
 TEST(Version, IsOneLine) {
-    EXPECT_THAT(version_line(), ::testing::MatchesRegex("linnet [0-9]+\\.[0-9]+\\.[0-9]+ \\([0-9a-z-]+, (gcc|clang) [0-9.]+\\)"));
+    EXPECT_THAT(version_line(),
+                ::testing::MatchesRegex("linnet [0-9]+\\.[0-9]+\\.[0-9]+ \\([0-9a-z-]+, (gcc|clang) [0-9.]+\\)"));
 }
 
 }  // namespace

@@ -75,7 +75,8 @@ TEST_F(Rights, TopicRulesApplyToTheirExchangeOnly) {
 TEST_F(Rights, NamesOfUsersAreNoPatterns) {
     for (const std::string user : {".*", "a|b", "x)(", "\\E.*", "{vhost}", "[a", "ü*"}) {
         permit(user, {".*", ".*", ".*"});
-        ASSERT_TRUE(editor.set_topic_permissions(user, vhost, "amq.topic", {"^{username}\\.t$", ""}).has_value()) << user;
+        ASSERT_TRUE(editor.set_topic_permissions(user, vhost, "amq.topic", {"^{username}\\.t$", ""}).has_value())
+            << user;
         EXPECT_FALSE(rules(user)->topic_allowed(right::write, "amq.topic", "victim.t")) << user;
         if (user != "{vhost}") {
             EXPECT_TRUE(rules(user)->topic_allowed(right::write, "amq.topic", user + ".t")) << user;
@@ -100,8 +101,8 @@ TEST_F(Rights, AgreeWithAnotherEngineOnTenThousandPolicies) {
     const auto seed = test::fresh_seed();
     LINNET_TRACE_SEED(seed);
     std::mt19937_64 random(seed);
-    constexpr std::array<std::string_view, 14> pieces{"a", "b", "c", ".", "a*", "b+", "c?", "[ab]", "[^a]",
-                                                      "(a|b)", "(bc)*", "\\.", "", "ab"};
+    constexpr std::array<std::string_view, 14> pieces{"a",    "b",    "c",     ".",     "a*",  "b+", "c?",
+                                                      "[ab]", "[^a]", "(a|b)", "(bc)*", "\\.", "",   "ab"};
     const auto pattern_text = [&] {
         std::string p = random() % 3 == 0 ? "^" : "";
         for (auto n = random() % 5; n > 0; --n) {
@@ -124,8 +125,8 @@ TEST_F(Rights, AgreeWithAnotherEngineOnTenThousandPolicies) {
         const permission_patterns p{pattern_text(), pattern_text(), pattern_text()};
         permit("u", p);
         const std::string n = name();
-        for (const auto& [r, text] : {std::pair{right::configure, p.configure}, {right::write, p.write},
-                                      {right::read, p.read}}) {
+        for (const auto& [r, text] :
+             {std::pair{right::configure, p.configure}, {right::write, p.write}, {right::read, p.read}}) {
             const bool expected = oracle(text, n);
             granted += expected ? 1 : 0;
             ASSERT_EQ(rules("u")->allowed(r, n), expected) << "pattern '" << text << "', name '" << n << "'";

@@ -56,9 +56,7 @@ void run_against_model(hash_function hash, int keys, int steps) {
             const std::string key = "k" + std::to_string(random() % static_cast<unsigned>(keys));
             const auto h = hash(key);
             switch (random() % 4) {
-                case 0:
-                    EXPECT_EQ(m.erase(h, std::string_view(key)), expected.erase(key) == 1) << key;
-                    break;
+                case 0: EXPECT_EQ(m.erase(h, std::string_view(key)), expected.erase(key) == 1) << key; break;
                 case 1: {
                     entry* e = m.own(h, std::string_view(key));
                     ASSERT_EQ(e != nullptr, expected.contains(key)) << key;
@@ -68,9 +66,7 @@ void run_against_model(hash_function hash, int keys, int steps) {
                     }
                     break;
                 }
-                default:
-                    m.put(make_node<entry>(h, key, step));
-                    expected[key] = step;
+                default: m.put(make_node<entry>(h, key, step)); expected[key] = step;
             }
             EXPECT_EQ(m.find(h, std::string_view(key)) != nullptr, expected.contains(key)) << key;
             if (step % 20 == 0) {

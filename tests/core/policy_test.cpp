@@ -80,7 +80,8 @@ TEST_F(Policies, AnOperatorsLimitIsACeiling) {
     EXPECT_EQ(spec("q").operator_policy, "cap");
     set_operator(make("cap", ".*", 0, {{"max-length", integer(1'000)}}));
     EXPECT_EQ(spec("q").settings.max_length, 100U);
-    const auto refused = editor.set_operator_policy(vhost, make("dlx", ".*", 0, {{"overflow", make_string("drop-head")}}));
+    const auto refused = editor.set_operator_policy(vhost,
+                                                    make("dlx", ".*", 0, {{"overflow", make_string("drop-head")}}));
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().text, "[<<\"overflow\">>] are not recognised policy settings");
 }

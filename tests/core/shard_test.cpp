@@ -201,9 +201,9 @@ TEST_P(Placed, AnAutoDeleteQueueIsGoneWhenItsLastConsumersCancelIsAnswered) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, Placed,
-                         testing::Values(placement{0, 0, 0}, placement{0, 0, 1}, placement{0, 1, 0},
-                                         placement{0, 1, 1}, placement{1, 0, 0}, placement{1, 0, 1},
-                                         placement{1, 1, 0}, placement{1, 1, 1}),
+                         testing::Values(placement{0, 0, 0}, placement{0, 0, 1}, placement{0, 1, 0}, placement{0, 1, 1},
+                                         placement{1, 0, 0}, placement{1, 0, 1}, placement{1, 1, 0},
+                                         placement{1, 1, 1}),
                          [](const auto& i) {
                              return "P" + std::to_string(i.param.publisher) + "Q" + std::to_string(i.param.queue) +
                                     "C" + std::to_string(i.param.consumer);
@@ -378,12 +378,8 @@ TEST(Shard, RandomTrafficIsNeitherLostNorDoubled) {
         const auto i = random() % sessions.size();
         auto& s = *sessions[i];
         switch (random() % 4) {
-            case 0:
-                c.publish(s, "", queues[random() % queues.size()], std::to_string(published++));
-                break;
-            case 1:
-                c.turn(random() % 3);
-                break;
+            case 0: c.publish(s, "", queues[random() % queues.size()], std::to_string(published++)); break;
+            case 1: c.turn(random() % 3); break;
             default:
                 if (!s.got.empty()) {
                     c.enter(s.home().id().value);

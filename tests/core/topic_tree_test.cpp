@@ -67,7 +67,8 @@ struct forest {
     [[nodiscard]] std::multiset<const binding_node*> found(std::string_view key, topic_match& m) const {
         std::multiset<const binding_node*> out;
         if (tree) {
-            m.run(*tree, key, [&](const binding_set& s) { s.for_each([&](const binding_node& b) { out.insert(&b); }); });
+            m.run(*tree, key,
+                  [&](const binding_set& s) { s.for_each([&](const binding_node& b) { out.insert(&b); }); });
         }
         return out;
     }
@@ -136,13 +137,26 @@ TEST(TopicTree, FollowsTheTablesOfTheProtocols) {
         bool matches;
     };
     constexpr std::array rows{
-        row{"#", "", true},           row{"*", "", false},         row{"", "", true},
-        row{"", "a", false},          row{"a.#", "a", true},       row{"a.#", "a.b.c", true},
-        row{"#.a", "a", true},        row{"#.a", "x.y.a", true},   row{"#.a", "x.a.y", false},
-        row{"a.*.c", "a..c", true},   row{"a.*.c", "a.c", false},  row{"a.#.c", "a.c", true},
-        row{"*.#", "a", true},        row{"*.#", "", false},       row{"#.a.#.b.#", "a.b", true},
-        row{"#.a.#.b.#", "b.a", false}, row{"a.*.#", "a", false},  row{"a.*.#", "a.", true},
-        row{"#.*.#", "", false},      row{"*.*", ".", true},
+        row{"#", "", true},
+        row{"*", "", false},
+        row{"", "", true},
+        row{"", "a", false},
+        row{"a.#", "a", true},
+        row{"a.#", "a.b.c", true},
+        row{"#.a", "a", true},
+        row{"#.a", "x.y.a", true},
+        row{"#.a", "x.a.y", false},
+        row{"a.*.c", "a..c", true},
+        row{"a.*.c", "a.c", false},
+        row{"a.#.c", "a.c", true},
+        row{"*.#", "a", true},
+        row{"*.#", "", false},
+        row{"#.a.#.b.#", "a.b", true},
+        row{"#.a.#.b.#", "b.a", false},
+        row{"a.*.#", "a", false},
+        row{"a.*.#", "a.", true},
+        row{"#.*.#", "", false},
+        row{"*.*", ".", true},
     };
     for (const row& r : rows) {
         forest f;

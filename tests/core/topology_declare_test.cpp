@@ -8,8 +8,8 @@ namespace {
 using testing::Test;
 
 std::string shown(error_kind k) {
-    constexpr std::array<std::string_view, 9> names{"not_found",       "access_refused", "precondition_failed",
-                                                    "resource_locked", "not_allowed",    "command_invalid",
+    constexpr std::array<std::string_view, 9> names{"not_found",       "access_refused",  "precondition_failed",
+                                                    "resource_locked", "not_allowed",     "command_invalid",
                                                     "resource_error",  "not_implemented", "internal"};
     return std::string(names.at(static_cast<std::size_t>(k)));
 }
@@ -264,9 +264,10 @@ TEST_F(Redeclaring, AnExchangeComparesWhatItIs) {
               start + "'auto_delete'" + where + "received 'true' but current is 'false'");
     EXPECT_EQ(again_with([](auto& d) { d.internal = true; }),
               start + "'internal'" + where + "received 'true' but current is 'false'");
-    EXPECT_EQ(again_with([](auto& d) { d.arguments = {{"alternate-exchange", make_string("y")}}; }),
-              start + "'alternate-exchange'" + where +
-                  "received the value 'y' of type 'longstr' but current is none");
+    EXPECT_EQ(again_with([](auto& d) {
+                  d.arguments = {{"alternate-exchange", make_string("y")}};
+              }),
+              start + "'alternate-exchange'" + where + "received the value 'y' of type 'longstr' but current is none");
 }
 
 // ---- Names, presence, use ----------------------------------------------------------------------
@@ -282,8 +283,9 @@ TEST_F(Declaring, ExchangesHaveKnownTypesAndFreeNames) {
     EXPECT_EQ(told(try_exchange("amq.direct", "fanout")),
               "precondition_failed: inequivalent arg 'type' for exchange 'amq.direct' in vhost '/': received 'fanout' "
               "but current is 'direct'");
-    EXPECT_EQ(told(try_exchange("x", "direct", {{"alternate-exchange", integer(1)}})),
-              "precondition_failed: invalid type 'signedint' for arg 'alternate-exchange' in exchange 'x' in vhost '/'");
+    EXPECT_EQ(
+        told(try_exchange("x", "direct", {{"alternate-exchange", integer(1)}})),
+        "precondition_failed: invalid type 'signedint' for arg 'alternate-exchange' in exchange 'x' in vhost '/'");
     for (const auto type : {"direct", "fanout", "topic", "headers", "x-consistent-hash", "x-modulus-hash", "x-random",
                             "x-local-random", "x-recent-history"}) {
         EXPECT_EQ(told(try_exchange(std::string("x-") + type, type)), "ok");
@@ -311,8 +313,7 @@ TEST_F(Declaring, PluginExchangesCheckTheirArguments) {
 TEST_F(Declaring, BindingsFitTheirExchange) {
     queue("q");
     exchange("h", "x-consistent-hash");
-    EXPECT_EQ(told(try_bind("h", "q", "abc")),
-              "precondition_failed: The binding key must be an integer: <<\"abc\">>");
+    EXPECT_EQ(told(try_bind("h", "q", "abc")), "precondition_failed: The binding key must be an integer: <<\"abc\">>");
     EXPECT_EQ(told(try_bind("h", "q", "")), "precondition_failed: The binding key must be an integer: <<\"\">>");
     EXPECT_EQ(told(try_bind("h", "q", "0")), "precondition_failed: The binding key must be greater than 0");
     EXPECT_EQ(told(try_bind("h", "q", "-3")), "precondition_failed: The binding key must be greater than 0");
@@ -361,7 +362,8 @@ TEST_F(Declaring, DeletingIsIdempotentAndGuarded) {
     exchange("x", "direct");
     queue("q");
     bind("x", "q", "k");
-    EXPECT_EQ(told(editor.delete_exchange(vhost, {"x", true})), "precondition_failed: exchange 'x' in vhost '/' in use");
+    EXPECT_EQ(told(editor.delete_exchange(vhost, {"x", true})),
+              "precondition_failed: exchange 'x' in vhost '/' in use");
     EXPECT_EQ(told(editor.delete_exchange(vhost, {"x", false})), "ok");
     EXPECT_TRUE(topology_view::find_exchange(node(), "x") == nullptr);
     const auto gone = editor.check_delete_queue(vhost, {"none", false, false}, me);

@@ -58,15 +58,13 @@ protected:
     outcome<void> try_bind(std::string_view source, std::string_view destination, std::string_view key,
                            value_table arguments = {}, bind_destination kind = bind_destination::queue,
                            pattern_syntax syntax = pattern_syntax::amqp) {
-        return editor.bind(vhost,
-                           {std::string(source), std::string(destination), kind, std::string(key),
-                            std::move(arguments), syntax},
-                           me);
+        return editor.bind(
+            vhost,
+            {std::string(source), std::string(destination), kind, std::string(key), std::move(arguments), syntax}, me);
     }
-    void bind(std::string_view source, std::string_view destination, std::string_view key,
-              value_table arguments = {}, pattern_syntax syntax = pattern_syntax::amqp) {
-        const auto done =
-            try_bind(source, destination, key, std::move(arguments), bind_destination::queue, syntax);
+    void bind(std::string_view source, std::string_view destination, std::string_view key, value_table arguments = {},
+              pattern_syntax syntax = pattern_syntax::amqp) {
+        const auto done = try_bind(source, destination, key, std::move(arguments), bind_destination::queue, syntax);
         ASSERT_TRUE(done.has_value()) << done.error().text;
     }
     void bind_exchange(std::string_view source, std::string_view destination, std::string_view key) {

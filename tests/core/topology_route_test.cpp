@@ -27,8 +27,8 @@ struct fake_reader final : property_reader {
 };
 
 TEST_F(Routing, EveryVhostHasItsStandardExchanges) {
-    for (const auto name : {"", "amq.direct", "amq.fanout", "amq.topic", "amq.headers", "amq.match",
-                            "amq.rabbitmq.trace"}) {
+    for (const auto name :
+         {"", "amq.direct", "amq.fanout", "amq.topic", "amq.headers", "amq.match", "amq.rabbitmq.trace"}) {
         const auto* x = topology_view::find_exchange(node(), name);
         ASSERT_NE(x, nullptr) << name;
         EXPECT_TRUE(topology_view::spec_of(*x).durable) << name;
@@ -128,8 +128,7 @@ TEST_F(Routing, HeadersFollowXMatch) {
     route_input in;
     in.reader = &reader;
     reader.table = {{"a", make_int64(1)}, {"b", make_string("t")}};
-    EXPECT_EQ(route("amq.headers", in),
-              (names_of_queues{"all", "any", "nothing-all", "present", "x-not-counted"}));
+    EXPECT_EQ(route("amq.headers", in), (names_of_queues{"all", "any", "nothing-all", "present", "x-not-counted"}));
     EXPECT_FALSE(notes.cacheable);
     reader.table = {{"x-k", make_string("v")}, {"a", value{value_type::float64, 1.0, 0}}};
     EXPECT_EQ(route("amq.headers", in), (names_of_queues{"all-x", "any", "any-x", "nothing-all", "x-not-counted"}));

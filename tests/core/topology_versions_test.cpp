@@ -30,9 +30,7 @@ protected:
         const vhost_node& vhost = *view.find_vhost(v);
         const auto scratch = make_route_scratch();
         std::map<std::pair<std::uint32_t, std::uint32_t>, std::string> names;
-        for_each_queue(vhost, [&](const queue_entry& q) {
-            names[{q.handle.slot, q.handle.generation}] = q.spec.name;
-        });
+        for_each_queue(vhost, [&](const queue_entry& q) { names[{q.handle.slot, q.handle.generation}] = q.spec.name; });
         for (const auto& x : exchanges) {
             const exchange_node* node = topology_view::find_exchange(vhost, x);
             for (const auto& key : keys) {

@@ -19,7 +19,8 @@ namespace {
 using namespace linnet;
 
 void require(bool condition) {
-    if (!condition) std::abort();
+    if (!condition)
+        std::abort();
 }
 
 // Looks at every value once. Recursion is bounded by the depth that parse() allows.
@@ -27,12 +28,16 @@ std::size_t walk(const amqp::table_view& table);
 
 std::size_t walk(const amqp::field_value& value) {
     std::size_t seen = 1;
-    if (const auto table = value.as_table()) seen += walk(*table);
+    if (const auto table = value.as_table())
+        seen += walk(*table);
     if (const auto array = value.as_array()) {
-        for (const amqp::field_value& each : *array) seen += walk(each);
+        for (const amqp::field_value& each : *array)
+            seen += walk(each);
     }
-    if (const auto text = value.as_string()) seen += wire::is_utf8(*text) ? 1 : 0;
-    const bool has_number = value.as_int64() || value.as_double() || value.as_bool() || value.as_timestamp() || value.as_decimal();
+    if (const auto text = value.as_string())
+        seen += wire::is_utf8(*text) ? 1 : 0;
+    const bool has_number = value.as_int64() || value.as_double() || value.as_bool() || value.as_timestamp() ||
+                            value.as_decimal();
     // Equivalence holds with itself for all but NaN.
     require(amqp::equivalent(value, value) || value.as_double());
     return seen + (has_number ? 1 : 0);
@@ -64,13 +69,15 @@ struct check_method {
 
     template <class Value>
     static void look_at(const Value& value) {
-        if constexpr (std::is_same_v<Value, amqp::table_view>) (void)walk(value);
+        if constexpr (std::is_same_v<Value, amqp::table_view>)
+            (void)walk(value);
     }
 };
 
 void check_header(wire::bytes_view payload) {
     const auto header = amqp::decode_content_header(payload);
-    if (!header) return;
+    if (!header)
+        return;
     const auto view = amqp::basic_properties_view::parse(header->properties);
     const auto summary = amqp::summarise_properties(header->properties);
     require(view.has_value() == summary.has_value());
@@ -84,7 +91,8 @@ void check_header(wire::bytes_view payload) {
     require(view->expiration().value_or("") == summary->expiration);
     require(view->reply_to().value_or("") == summary->reply_to);
     require(view->user_id().value_or("") == summary->user_id);
-    if (const auto headers = view->headers()) (void)walk(*headers);
+    if (const auto headers = view->headers())
+        (void)walk(*headers);
 
     const std::string rebuilt = amqp::basic_properties_builder{*view}.encode();
     const auto again = amqp::basic_properties_view::parse(wire::as_bytes(rebuilt));
@@ -114,7 +122,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     wire::bytes_view rest{data, size};
     (void)amqp::match_protocol_header(rest);
     // Raw, so that the fuzzer reaches tables and properties without a frame around them.
-    if (const auto table = amqp::table_view::parse(rest)) (void)walk(*table);
+    if (const auto table = amqp::table_view::parse(rest))
+        (void)walk(*table);
     check_header(rest);
     for (;;) {
         const auto found = amqp::decode_frame(rest, 4096);

@@ -41,10 +41,11 @@ public:
 
     void log_in() {
         bytes hello(amqp::protocol_header.begin(), amqp::protocol_header.end());
-        amqp::append_method(hello, 0, amqp::connection_start_ok{.client_properties = {},
-                                                                .mechanism = "PLAIN",
-                                                                .response = {{"\0guest\0guest", 12}},
-                                                                .locale = "en_US"});
+        amqp::append_method(hello, 0,
+                            amqp::connection_start_ok{.client_properties = {},
+                                                      .mechanism = "PLAIN",
+                                                      .response = {{"\0guest\0guest", 12}},
+                                                      .locale = "en_US"});
         amqp::append_method(hello, 0, amqp::connection_tune_ok{2047, 4096, 5});
         amqp::append_method(hello, 0, amqp::connection_open{.virtual_host = "/"});
         amqp::append_method(hello, 1, amqp::channel_open{});

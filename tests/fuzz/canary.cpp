@@ -4,6 +4,7 @@
 #include <string_view>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    if (std::string_view{reinterpret_cast<const char*>(data), size} == "canary") std::abort();
+    if (std::string_view{reinterpret_cast<const char*>(data), size} == "canary")
+        std::abort();
     return 0;
 }

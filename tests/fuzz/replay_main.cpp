@@ -59,7 +59,8 @@ int main(int argc, char** argv) {
         std::ifstream file{entry.path(), std::ios::binary};
         const bytes input{std::istreambuf_iterator<char>{file}, {}};
         run(input);
-        for (long i = std::strtol(argv[2], nullptr, 10); i > 0; --i) run(mutated(input, random));
+        for (long i = std::strtol(argv[2], nullptr, 10); i > 0; --i)
+            run(mutated(input, random));
         ++files;
     }
     std::printf("%zu files\n", files);

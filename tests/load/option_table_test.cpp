@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -121,9 +121,8 @@ protected:
 };
 
 TEST_F(WorkloadFile, SetsTheSameOptions) {
-    const auto o = load(
-        "scenario = 'fanout'\nconsumers = 1_000\nautoack = false\nrate = '10%'\nflag = ['persistent']\n"
-        "consumers_per_connection = 100\ntime = 2.5\ndescription = 'x'\n");
+    const auto o = load("scenario = 'fanout'\nconsumers = 1_000\nautoack = false\nrate = '10%'\nflag = ['persistent']\n"
+                        "consumers_per_connection = 100\ntime = 2.5\ndescription = 'x'\n");
     ASSERT_TRUE(o) << o.error();
     EXPECT_EQ(o->what, scenario::fanout);
     EXPECT_EQ(o->consumers, 1000U);

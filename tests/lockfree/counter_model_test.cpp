@@ -41,15 +41,10 @@ struct no_atomics {
 
 TEST(CounterModel, CountsAndNeverFallsInAnyInterleaving) {
     EXPECT_TRUE(holds("full search", search_all<counting<relacy_atomics<faithful>, 1>>()));
-    EXPECT_TRUE(
-        holds("random", try_random<counting<relacy_atomics<faithful>, 1>>(random_iterations())));
+    EXPECT_TRUE(holds("random", try_random<counting<relacy_atomics<faithful>, 1>>(random_iterations())));
 }
-TEST(CounterModel, CatchesAPlainVariable) {
-    EXPECT_TRUE(caught(search_all<counting<no_atomics, 1>>()));
-}
-TEST(CounterModel, CatchesASecondWriter) {
-    EXPECT_TRUE(caught(search_all<counting<relacy_atomics<faithful>, 2>>()));
-}
+TEST(CounterModel, CatchesAPlainVariable) { EXPECT_TRUE(caught(search_all<counting<no_atomics, 1>>())); }
+TEST(CounterModel, CatchesASecondWriter) { EXPECT_TRUE(caught(search_all<counting<relacy_atomics<faithful>, 2>>())); }
 
 }  // namespace
 }  // namespace linnet::lockfree::model

@@ -39,8 +39,7 @@ struct sleeper {
     bool sleep(second_look look, Empty all_empty) {
         ++sleeps;
         bell.prepare_to_sleep();
-        if ((look == second_look::forgotten || all_empty())
-            && eventfd.exchange(0, rl::mo_relaxed, RL_INFO) == 0) {
+        if ((look == second_look::forgotten || all_empty()) && eventfd.exchange(0, rl::mo_relaxed, RL_INFO) == 0) {
             blocked = true;
             return false;
         }
@@ -58,8 +57,7 @@ struct sleeper {
 };
 
 // One peer sends two items through a ring, a turn each; the shard sleeps up to twice.
-template <class Mutant, second_look Look = second_look::taken,
-          ringing Ring = ringing::after_publishing>
+template <class Mutant, second_look Look = second_look::taken, ringing Ring = ringing::after_publishing>
 struct ring_and_bell : fixture<ring_and_bell<Mutant, Look, Ring>, 2> {
     std::unique_ptr<sleeper<Mutant>> shard = std::make_unique<sleeper<Mutant>>();
     std::unique_ptr<spsc_ring<unsigned, relacy_atomics<Mutant>>> ring =
@@ -131,8 +129,7 @@ struct two_peers : fixture<two_peers<Mutant, Sleeps, Look>, 3> {
                 shard->ring_if_needed();
                 break;
             default:
-                for (int left = Sleeps;
-                     shard->sleep(Look, [this] { return all_empty(); }) && --left > 0;) {
+                for (int left = Sleeps; shard->sleep(Look, [this] { return all_empty(); }) && --left > 0;) {
                     ring->drain(2, [](unsigned) {});
                     static_cast<void>(inbox->take_all());
                 }
@@ -207,9 +204,7 @@ TEST(DoorbellModel, CatchesAnInboxPushedWithAcquireAndReleaseOnly) {
 TEST(DoorbellModel, CatchesASecondLookAtTheInboxWithAcquireOnly) {
     EXPECT_TRUE(caught(search_all<inbox_and_bell<weak_inbox_look>>()));
 }
-TEST(DoorbellModel, CatchesTwoRingsForOneSleep) {
-    EXPECT_TRUE(caught(search_all<two_peers<no_claim, 1>>()));
-}
+TEST(DoorbellModel, CatchesTwoRingsForOneSleep) { EXPECT_TRUE(caught(search_all<two_peers<no_claim, 1>>())); }
 
 }  // namespace
 }  // namespace linnet::lockfree::model

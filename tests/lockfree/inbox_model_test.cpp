@@ -76,18 +76,11 @@ TEST(InboxModel, KeepsEachSendersOrderInEveryInterleaving) {
     EXPECT_TRUE(holds("full search, senders of 2 and 1", search_all<post<faithful, 2, 2, 1>>()));
 }
 TEST(InboxModel, KeepsEachSendersOrderAtRandom) {
-    EXPECT_TRUE(
-        holds("random, three senders", try_random<post<faithful, 3, 3, 3>>(random_iterations())));
+    EXPECT_TRUE(holds("random, three senders", try_random<post<faithful, 3, 3, 3>>(random_iterations())));
 }
-TEST(InboxModel, CatchesARelaxedPush) {
-    EXPECT_TRUE(caught(search_all<post<relaxed_push, 2, 1, 2>>()));
-}
-TEST(InboxModel, CatchesARelaxedTake) {
-    EXPECT_TRUE(caught(search_all<post<relaxed_take, 2, 1, 2>>()));
-}
-TEST(InboxModel, CatchesALostItem) {
-    EXPECT_TRUE(caught(search_all<post<forgetful_take, 2, 1, 2>>()));
-}
+TEST(InboxModel, CatchesARelaxedPush) { EXPECT_TRUE(caught(search_all<post<relaxed_push, 2, 1, 2>>())); }
+TEST(InboxModel, CatchesARelaxedTake) { EXPECT_TRUE(caught(search_all<post<relaxed_take, 2, 1, 2>>())); }
+TEST(InboxModel, CatchesALostItem) { EXPECT_TRUE(caught(search_all<post<forgetful_take, 2, 1, 2>>())); }
 
 }  // namespace
 }  // namespace linnet::lockfree::model

@@ -83,16 +83,13 @@ public:
     T load(std::memory_order order) const {
         return seen(operation::load, value_.load(weak(operation::load, order), RL_INFO));
     }
-    void store(T value, std::memory_order order) {
-        value_.store(value, weak(operation::store, order), RL_INFO);
-    }
+    void store(T value, std::memory_order order) { value_.store(value, weak(operation::store, order), RL_INFO); }
     T exchange(T value, std::memory_order order) {
         return seen(operation::rmw, value_.exchange(value, weak(operation::rmw, order), RL_INFO));
     }
-    bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
-                               std::memory_order failure) {
-        return value_.compare_exchange_weak(expected, desired, weak(operation::rmw, success),
-                                            RL_INFO, to_relacy(failure), RL_INFO);
+    bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
+        return value_.compare_exchange_weak(expected, desired, weak(operation::rmw, success), RL_INFO,
+                                            to_relacy(failure), RL_INFO);
     }
 
     // Instances built since the fixture set this to 0, so that a mutant can single one out.
@@ -102,9 +99,7 @@ private:
     static rl::memory_order weak(operation op, std::memory_order order) {
         return to_relacy(Mutant::template order<Site>(op, order));
     }
-    T seen(operation op, T value) const {
-        return Mutant::template seen<Site>(op, value, instance_);
-    }
+    T seen(operation op, T value) const { return Mutant::template seen<Site>(op, value, instance_); }
 
     rl::atomic<T> value_;
     int instance_;
@@ -219,8 +214,7 @@ inline ::testing::AssertionResult holds(const char* how, const verdict& v) {
 // nothing.
 inline ::testing::AssertionResult caught(const verdict& v) {
     if (v.result == rl::test_result_user_assert_failed || v.result == rl::test_result_data_race) {
-        std::cout << "    caught in interleaving " << v.interleavings << ": "
-                  << rl::test_result_str(v.result) << '\n';
+        std::cout << "    caught in interleaving " << v.interleavings << ": " << rl::test_result_str(v.result) << '\n';
         return ::testing::AssertionSuccess();
     }
     return ::testing::AssertionFailure() << "not caught in " << v.interleavings

@@ -134,23 +134,19 @@ TEST(RingModel, DeliversAllInOrderAmongFourThreadsAtRandom) {
 
 // The producer's order in publish(): without it the consumer reads a slot before it is filled.
 TEST(RingModel, CatchesARelaxedPublish) {
-    EXPECT_TRUE(
-        caught(search_all<transfer<relaxed<site::ring_tail, operation::store, seq_cst>>>()));
+    EXPECT_TRUE(caught(search_all<transfer<relaxed<site::ring_tail, operation::store, seq_cst>>>()));
 }
 TEST(RingModel, CatchesARelaxedDrain) {
     EXPECT_TRUE(caught(search_all<transfer<relaxed<site::ring_tail, operation::load, acquire>>>()));
 }
 TEST(RingModel, CatchesSlotsGivenBackTooEarly) {
-    EXPECT_TRUE(
-        caught(search_all<transfer<relaxed<site::ring_head, operation::store, release>>>()));
+    EXPECT_TRUE(caught(search_all<transfer<relaxed<site::ring_head, operation::store, release>>>()));
 }
 TEST(RingModel, CatchesARelaxedLookAtTheHead) {
     EXPECT_TRUE(caught(search_all<transfer<relaxed<site::ring_head, operation::load, acquire>>>()));
     EXPECT_TRUE(caught(search_all<observed<relaxed<site::ring_head, operation::load, acquire>>>()));
 }
-TEST(RingModel, CatchesASlotTooMany) {
-    EXPECT_TRUE(caught(search_all<transfer<off_by_one>>()));
-}
+TEST(RingModel, CatchesASlotTooMany) { EXPECT_TRUE(caught(search_all<transfer<off_by_one>>())); }
 
 }  // namespace
 }  // namespace linnet::lockfree::model

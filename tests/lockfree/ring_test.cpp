@@ -105,8 +105,7 @@ TEST(SpscRing, BehavesLikeADeque) {
             switch (dice.roll(6)) {
                 case 0:
                 case 1:
-                    ASSERT_EQ(ring.try_push({next, {}}),
-                              room ? push_result::pushed : push_result::full);
+                    ASSERT_EQ(ring.try_push({next, {}}), room ? push_result::pushed : push_result::full);
                     if (room) {
                         hidden.push_back(next);
                     }

@@ -195,50 +195,38 @@ TEST(SnapshotModel, CatchesAnIgnoredReader) {
     EXPECT_TRUE(caught(search_all<turns<ignores_one_reader>>()));
     EXPECT_TRUE(caught(search_all<two_readers<ignores_one_reader>>()));
 }
-TEST(SnapshotModel, CatchesFreeingARoundEarly) {
-    EXPECT_TRUE(caught(search_all<turns<frees_a_round_early>>()));
-}
+TEST(SnapshotModel, CatchesFreeingARoundEarly) { EXPECT_TRUE(caught(search_all<turns<frees_a_round_early>>())); }
 TEST(SnapshotModel, CatchesARelaxedPublish) {
-    EXPECT_TRUE(caught(
-        search_all<turns<weak<site::snapshot_pointer, operation::store, release, relaxed>>>()));
+    EXPECT_TRUE(caught(search_all<turns<weak<site::snapshot_pointer, operation::store, release, relaxed>>>()));
 }
 TEST(SnapshotModel, CatchesARelaxedRead) {
-    EXPECT_TRUE(caught(
-        search_all<turns<weak<site::snapshot_pointer, operation::load, acquire, relaxed>>>()));
+    EXPECT_TRUE(caught(search_all<turns<weak<site::snapshot_pointer, operation::load, acquire, relaxed>>>()));
 }
 TEST(SnapshotModel, CatchesARelaxedAnnouncement) {
-    EXPECT_TRUE(
-        caught(search_all<turns<weak<site::epoch_reader, operation::store, release, relaxed>>>()));
+    EXPECT_TRUE(caught(search_all<turns<weak<site::epoch_reader, operation::store, release, relaxed>>>()));
 }
 TEST(SnapshotModel, CatchesAnEpochReadRelaxedAtTheTurnsEnd) {
-    EXPECT_TRUE(
-        caught(search_all<turns<weak<site::epoch_global, operation::load, acquire, relaxed>>>()));
+    EXPECT_TRUE(caught(search_all<turns<weak<site::epoch_global, operation::load, acquire, relaxed>>>()));
 }
 TEST(SnapshotModel, CatchesAScanThatAcquiresNothing) {
-    EXPECT_TRUE(
-        caught(search_all<turns<weak<site::epoch_reader, operation::load, seq_cst, relaxed>>>()));
+    EXPECT_TRUE(caught(search_all<turns<weak<site::epoch_reader, operation::load, seq_cst, relaxed>>>()));
 }
 TEST(SnapshotModel, CatchesAnEpochThatReleasesNothing) {
-    EXPECT_TRUE(
-        caught(search_all<turns<weak<site::epoch_global, operation::store, seq_cst, relaxed>>>()));
+    EXPECT_TRUE(caught(search_all<turns<weak<site::epoch_global, operation::store, seq_cst, relaxed>>>()));
 }
 
 // The four sequentially consistent operations of coming online, one weakened at a time.
 TEST(SnapshotModel, CatchesAWriterWhoseEpochIsOnlyReleased) {
-    EXPECT_TRUE(
-        caught(search_all<waking<weak<site::epoch_global, operation::store, seq_cst, release>>>()));
+    EXPECT_TRUE(caught(search_all<waking<weak<site::epoch_global, operation::store, seq_cst, release>>>()));
 }
 TEST(SnapshotModel, CatchesAWriterWhoseScanOnlyAcquires) {
-    EXPECT_TRUE(
-        caught(search_all<waking<weak<site::epoch_reader, operation::load, seq_cst, acquire>>>()));
+    EXPECT_TRUE(caught(search_all<waking<weak<site::epoch_reader, operation::load, seq_cst, acquire>>>()));
 }
 TEST(SnapshotModel, CatchesAReaderWhoseReturnIsOnlyReleased) {
-    EXPECT_TRUE(
-        caught(search_all<waking<weak<site::epoch_reader, operation::store, seq_cst, release>>>()));
+    EXPECT_TRUE(caught(search_all<waking<weak<site::epoch_reader, operation::store, seq_cst, release>>>()));
 }
 TEST(SnapshotModel, CatchesAReaderWhoseSecondLookOnlyAcquires) {
-    EXPECT_TRUE(
-        caught(search_all<waking<weak<site::epoch_global, operation::load, seq_cst, acquire>>>()));
+    EXPECT_TRUE(caught(search_all<waking<weak<site::epoch_global, operation::load, seq_cst, acquire>>>()));
 }
 
 }  // namespace

@@ -118,9 +118,8 @@ TEST_F(SnapshotTest, ADeleterMayRetireMore) {
     int object = 0;
     snapshot_domain domain(1);
     domain_of_deleter = &domain;
-    domain.retire(&object, [](void* p) noexcept {
-        domain_of_deleter->retire(p, [](void*) noexcept { ++inner_freed; });
-    });
+    domain.retire(&object,
+                  [](void* p) noexcept { domain_of_deleter->retire(p, [](void*) noexcept { ++inner_freed; }); });
     EXPECT_EQ(domain.reclaim(), 1u);
     EXPECT_EQ(inner_freed, 0);
     EXPECT_EQ(domain.reclaim(), 1u);

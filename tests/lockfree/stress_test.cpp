@@ -235,9 +235,7 @@ TEST(LockfreeStress, NoWakeUpIsLost) {
     auto drain_all = [&] {
         std::uint64_t count = 0;
         for (std::size_t i = 0; i < producers; ++i) {
-            count += rings[i]->drain(16, [&](const command& c) {
-                good = good && c.number == next[i]++ && c.whole();
-            });
+            count += rings[i]->drain(16, [&](const command& c) { good = good && c.number == next[i]++ && c.whole(); });
         }
         auto batch = box.take_all();
         while (auto item = batch.pop_front()) {
@@ -370,9 +368,8 @@ private:
         node& me = nodes_[self];
         spsc_ring<command>& ring = *nodes_[to].in[self];
         std::size_t count = 0;
-        while (!me.waiting[to].empty()
-               && ring.try_push(command::make(me.sent[to], me.waiting[to].front()))
-                      == push_result::pushed) {
+        while (!me.waiting[to].empty() &&
+               ring.try_push(command::make(me.sent[to], me.waiting[to].front())) == push_result::pushed) {
             me.waiting[to].pop_front();
             ++me.sent[to];
             ++count;

@@ -19,7 +19,8 @@ std::atomic<std::size_t> allocations{0};
 // Not inlined: the compiler would see malloc in one and not in the other, and warn of a mismatch.
 [[gnu::noinline]] void* operator new(std::size_t size) {
     allocations.fetch_add(1, std::memory_order_relaxed);
-    if (void* memory = std::malloc(size); memory != nullptr) return memory;
+    if (void* memory = std::malloc(size); memory != nullptr)
+        return memory;
     throw std::bad_alloc{};
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
@@ -33,7 +34,8 @@ struct last_publish {
 
     template <method Method>
     void operator()(const Method& m) {
-        if constexpr (std::is_same_v<Method, basic_publish>) publish = m;
+        if constexpr (std::is_same_v<Method, basic_publish>)
+            publish = m;
     }
 };
 
@@ -43,8 +45,8 @@ TEST(AmqpCodec, AllocatesNothingAMessage) {
     std::array<std::uint8_t, 512> in{};
     std::array<std::uint8_t, 512> out{};
     const auto body = wire::as_bytes("sixteen bytes ..");
-    const std::uint8_t* const end =
-        put_content(in.data(), 1, basic_publish{.exchange = "orders", .routing_key = "eu.de"}, properties, body, 4096);
+    const std::uint8_t* const end = put_content(
+        in.data(), 1, basic_publish{.exchange = "orders", .routing_key = "eu.de"}, properties, body, 4096);
 
     const std::size_t before = allocations.load();
     std::size_t written = 0;
@@ -59,8 +61,11 @@ TEST(AmqpCodec, AllocatesNothingAMessage) {
         const auto summary = summarise_properties(header->properties);
         rest = rest.subspan(second->size());
         const auto third = decode_frame(rest, 4096);
-        if (failure || !summary || !summary->is_persistent() || !summary->headers.contains("n")) std::abort();
-        const basic_deliver deliver{.consumer_tag = "c", .delivery_tag = tag, .exchange = seen.publish.exchange,
+        if (failure || !summary || !summary->is_persistent() || !summary->headers.contains("n"))
+            std::abort();
+        const basic_deliver deliver{.consumer_tag = "c",
+                                    .delivery_tag = tag,
+                                    .exchange = seen.publish.exchange,
                                     .routing_key = seen.publish.routing_key};
         written += static_cast<std::size_t>(
             put_content(out.data(), 1, deliver, header->properties, third->payload, 4096) - out.data());

@@ -85,8 +85,13 @@ TEST(Properties, LookAsPikaMakesThem) {
 
     basic_properties_builder builder;
     builder.set_text(property::content_type, "text/plain").set_text(property::content_encoding, "utf-8");
-    builder.set_headers(test::golden_table()).set_delivery_mode(2).set_priority(7).set_text(property::correlation_id, "c");
-    builder.set_text(property::reply_to, "r").set_text(property::expiration, "60000").set_text(property::message_id, "m");
+    builder.set_headers(test::golden_table())
+        .set_delivery_mode(2)
+        .set_priority(7)
+        .set_text(property::correlation_id, "c");
+    builder.set_text(property::reply_to, "r")
+        .set_text(property::expiration, "60000")
+        .set_text(property::message_id, "m");
     builder.set_timestamp(1700000000).set_text(property::type, "t").set_text(property::user_id, "guest");
     builder.set_text(property::app_id, "a").set_text(property::cluster_id, "");
     EXPECT_EQ(to_hex(wire::as_bytes(builder.encode())), to_hex(header->properties));
@@ -95,7 +100,8 @@ TEST(Properties, LookAsPikaMakesThem) {
 TEST(Properties, AreAbsentUnlessTheirFlagIsSet) {
     const auto view = parsed(no_properties);
     EXPECT_EQ(view.flags(), 0);
-    EXPECT_FALSE(view.content_type() || view.headers() || view.delivery_mode() || view.timestamp() || view.cluster_id());
+    EXPECT_FALSE(view.content_type() || view.headers() || view.delivery_mode() || view.timestamp() ||
+                 view.cluster_id());
     const auto summary = summarise_properties(no_properties);
     ASSERT_TRUE(summary);
     EXPECT_FALSE(summary->is_persistent());
@@ -110,7 +116,8 @@ TEST(Properties, AgreeInBothReadingsOnEveryCombinationOfFlags) {
         const auto set = static_cast<std::uint16_t>(flags << 2);
         for (std::size_t i = 0; i < property_count; ++i) {
             const auto which = static_cast<property>(i);
-            if ((set & flag_of(which)) == 0) continue;
+            if ((set & flag_of(which)) == 0)
+                continue;
             if (which == property::headers) {
                 builder.set_headers(test::golden_table());
             } else if (which == property::delivery_mode) {
@@ -147,7 +154,8 @@ TEST(Properties, AreTruncatedAtEveryPrefixAndOverlongWithAByteMore) {
     for (int i = 0; i < 50; ++i) {
         const wire::bytes_view block = random.properties();
         for (std::size_t size = 0; size < block.size(); ++size) {
-            expect_refused(bytes(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(size)), fault::header_truncated);
+            expect_refused(bytes(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(size)),
+                           fault::header_truncated);
         }
         bytes longer(block.begin(), block.end());
         longer.push_back(0);
@@ -204,7 +212,12 @@ TEST(PropertiesBuilder, ChangesAndRemovesAndKeepsTheRest) {
     EXPECT_TRUE(view.headers()->empty());
     // What was removed can be set again.
     EXPECT_EQ(to_hex(wire::as_bytes(changed.set_text(property::expiration, "5").remove(property::headers).encode())),
-              "9900" "0a" "746578742f706c61696e" "02" "04" "0135");
+              "9900"
+              "0a"
+              "746578742f706c61696e"
+              "02"
+              "04"
+              "0135");
 }
 
 }  // namespace

@@ -13,12 +13,31 @@ using linnet::test::to_hex;
 
 TEST(Encode, WritesADeliveryOfThreeFrames) {
     bytes out;
-    const basic_deliver deliver{.consumer_tag = "ctag", .delivery_tag = 3, .redelivered = true, .exchange = "", .routing_key = "q"};
+    const basic_deliver deliver{
+        .consumer_tag = "ctag", .delivery_tag = 3, .redelivered = true, .exchange = "", .routing_key = "q"};
     append_content(out, 1, deliver, linnet::test::from_hex("1000 02"), wire::as_bytes("hello"), 131072);
-    EXPECT_EQ(to_hex(out),
-              "01" "0001" "00000015" "003c003c" "0463746167" "0000000000000003" "01" "00" "0171" "ce"
-              "02" "0001" "0000000f" "003c0000" "0000000000000005" "100002" "ce"
-              "03" "0001" "00000005" "68656c6c6f" "ce");
+    EXPECT_EQ(to_hex(out), "01"
+                           "0001"
+                           "00000015"
+                           "003c003c"
+                           "0463746167"
+                           "0000000000000003"
+                           "01"
+                           "00"
+                           "0171"
+                           "ce"
+                           "02"
+                           "0001"
+                           "0000000f"
+                           "003c0000"
+                           "0000000000000005"
+                           "100002"
+                           "ce"
+                           "03"
+                           "0001"
+                           "00000005"
+                           "68656c6c6f"
+                           "ce");
 }
 
 TEST(Encode, WritesAHeartbeat) {
@@ -40,7 +59,8 @@ reassembled reassemble(wire::bytes_view stream, std::uint32_t frame_max, std::ui
     while (!stream.empty()) {
         const auto frame = decode_frame(stream, frame_max);
         EXPECT_TRUE(frame);
-        if (!frame) break;
+        if (!frame)
+            break;
         EXPECT_EQ(frame->channel, channel);
         if (frame->type == frame_type::header) {
             const auto header = decode_content_header(frame->payload);
@@ -63,7 +83,8 @@ void check_content(test::random_source& random, std::size_t body_bytes, std::uin
     const auto m = random.make<Method>();
     const auto properties = random.properties();
     bytes body(body_bytes);
-    for (auto& octet : body) octet = random.integer<std::uint8_t>();
+    for (auto& octet : body)
+        octet = random.integer<std::uint8_t>();
     const std::size_t size = content_size(m, properties, body.size(), frame_max);
     bytes out(size + 1, 0xA5);
     ASSERT_EQ(put_content(out.data(), 9, m, properties, body, frame_max), out.data() + size);
@@ -93,8 +114,8 @@ TEST(Encode, SplitsBodiesAtFrameMax) {
     SCOPED_TRACE("LINNET_TEST_SEED=" + std::to_string(seed));
     test::random_source random{seed};
     constexpr std::size_t most = frame_min_size - frame_overhead_bytes;
-    for (const std::size_t body : {std::size_t{0}, std::size_t{1}, std::size_t{16}, most - 1, most, most + 1, 2 * most, 2 * most + 1,
-                                   10 * most + 7}) {
+    for (const std::size_t body : {std::size_t{0}, std::size_t{1}, std::size_t{16}, most - 1, most, most + 1, 2 * most,
+                                   2 * most + 1, 10 * most + 7}) {
         check_content<basic_deliver>(random, body, frame_min_size);
         check_content<basic_get_ok>(random, body, frame_min_size);
         check_content<basic_return>(random, body, frame_min_size);
@@ -102,7 +123,8 @@ TEST(Encode, SplitsBodiesAtFrameMax) {
         check_content<basic_deliver>(random, body, 131072);
         check_content<basic_deliver>(random, body, 0);
     }
-    for (std::size_t body = 0; body < 40; ++body) check_content<basic_deliver>(random, body, 13);  // 5 a frame
+    for (std::size_t body = 0; body < 40; ++body)
+        check_content<basic_deliver>(random, body, 13);  // 5 a frame
 }
 
 TEST(Encode, WritesEveryMethodFrameInItsExactSize) {

@@ -18,25 +18,24 @@ using linnet::test::from_hex;
 using linnet::test::to_hex;
 
 // One field of every type, as rabbit_binary_parser of RabbitMQ 3.10 reads them.
-const bytes every_type = from_hex(
-    "0174 74 07"                        // t = true, any octet but 0
-    "0162 62 ff"                        // b = -1
-    "0142 42 ff"                        // B = 255
-    "0173 73 fffe"                      // s = -2, a short integer and no string
-    "0175 75 fffe"                      // u = 65534
-    "0149 49 fffffffd"                  // I = -3
-    "0169 69 fffffffd"                  // i = 4294967293
-    "016c 6c fffffffffffffffc"          // l = -4
-    "014c 4c fffffffffffffffb"          // L = -5
-    "0166 66 3fc00000"                  // f = 1.5
-    "0164 64 bff8000000000000"          // d = -1.5
-    "0144 44 02 000004d2"               // D = 12.34
-    "0153 53 00000002 6869"             // S = "hi"
-    "0141 41 00000005 49 00000007"      // A = [7]
-    "0154 54 ffffffffffffffff"          // T
-    "0146 46 00000004 0161 74 00"       // F = {a: false}
-    "0156 56"                           // V
-    "0178 78 00000003 00ff41");         // x
+const bytes every_type = from_hex("0174 74 07"                    // t = true, any octet but 0
+                                  "0162 62 ff"                    // b = -1
+                                  "0142 42 ff"                    // B = 255
+                                  "0173 73 fffe"                  // s = -2, a short integer and no string
+                                  "0175 75 fffe"                  // u = 65534
+                                  "0149 49 fffffffd"              // I = -3
+                                  "0169 69 fffffffd"              // i = 4294967293
+                                  "016c 6c fffffffffffffffc"      // l = -4
+                                  "014c 4c fffffffffffffffb"      // L = -5
+                                  "0166 66 3fc00000"              // f = 1.5
+                                  "0164 64 bff8000000000000"      // d = -1.5
+                                  "0144 44 02 000004d2"           // D = 12.34
+                                  "0153 53 00000002 6869"         // S = "hi"
+                                  "0141 41 00000005 49 00000007"  // A = [7]
+                                  "0154 54 ffffffffffffffff"      // T
+                                  "0146 46 00000004 0161 74 00"   // F = {a: false}
+                                  "0156 56"                       // V
+                                  "0178 78 00000003 00ff41");     // x
 
 table_view parsed(const bytes& contents) {
     const auto table = table_view::parse(contents);
@@ -70,16 +69,18 @@ TEST(FieldTable, ReadsEveryTypeAsRabbitDoes) {
     EXPECT_EQ(table.find("T")->as_timestamp(), ~std::uint64_t{0});
     EXPECT_EQ(table.find("F")->as_table()->find("a")->as_bool(), false);
     EXPECT_EQ(table.find("V")->type(), field_type::nothing);
-    EXPECT_EQ(table.find("x")->as_string(), std::string_view("\0\xff" "A", 3));
+    EXPECT_EQ(table.find("x")->as_string(), std::string_view("\0\xff"
+                                                             "A",
+                                                             3));
     EXPECT_FALSE(table.contains("y"));
 }
 
 TEST(FieldTable, GivesNothingForAnotherType) {
     const table_view table = parsed(every_type);
     const std::map<std::string_view, std::string_view> accessor_of{
-        {"t", "bool"}, {"b", "int"}, {"B", "int"}, {"s", "int"}, {"u", "int"}, {"I", "int"}, {"i", "int"},
-        {"l", "int"}, {"L", "int"}, {"f", "double"}, {"d", "double"}, {"D", "decimal"}, {"S", "string"},
-        {"A", "array"}, {"T", "timestamp"}, {"F", "table"}, {"V", ""}, {"x", "string"}};
+        {"t", "bool"},   {"b", "int"},   {"B", "int"},       {"s", "int"},    {"u", "int"},    {"I", "int"},
+        {"i", "int"},    {"l", "int"},   {"L", "int"},       {"f", "double"}, {"d", "double"}, {"D", "decimal"},
+        {"S", "string"}, {"A", "array"}, {"T", "timestamp"}, {"F", "table"},  {"V", ""},       {"x", "string"}};
     for (const field& each : table) {
         const std::string_view own = accessor_of.at(each.name);
         EXPECT_EQ(each.value.as_bool().has_value(), own == "bool") << each.name;
@@ -96,7 +97,8 @@ TEST(FieldTable, GivesNothingForAnotherType) {
 TEST(FieldTable, RefusesEveryOtherTypeLetter) {
     const std::string_view known = "tbBsuIilLfdDSATFVx";
     for (unsigned letter = 0; letter < 256; ++letter) {
-        if (known.find(static_cast<char>(letter)) != std::string_view::npos) continue;
+        if (known.find(static_cast<char>(letter)) != std::string_view::npos)
+            continue;
         bytes contents = from_hex("0161");
         contents.push_back(static_cast<std::uint8_t>(letter));
         contents.resize(contents.size() + 16);
@@ -109,7 +111,8 @@ TEST(FieldTable, IsTruncatedAtEveryOctet) {
     std::set<std::size_t> whole{0};
     const table_view table = parsed(every_type);
     for (const field& each : table) {
-        whole.insert(static_cast<std::size_t>(each.value.encoded().data() - every_type.data()) + each.value.encoded().size());
+        whole.insert(static_cast<std::size_t>(each.value.encoded().data() - every_type.data()) +
+                     each.value.encoded().size());
     }
     for (std::size_t size = 0; size < every_type.size(); ++size) {
         const bytes prefix(every_type.begin(), every_type.begin() + static_cast<std::ptrdiff_t>(size));
@@ -122,11 +125,11 @@ TEST(FieldTable, IsTruncatedAtEveryOctet) {
 }
 
 TEST(FieldTable, RefusesLengthsThatReachOutOfTheContainer) {
-    for (const char* contents : {"0161 53 00000005 31323334", "0161 53 ffffffff", "0161 53 80000000 00", "0161 46 00000001",
-                                 "0161 41 ffffffff 00", "0161 78 7fffffff 00", "ff 61", "0161",
-                                 // The inner table's field is longer than the inner table, not than the outer one.
-                                 "0161 46 00000004 0162 49 00 000000", "0161 41 00000002 49 00 000000",
-                                 "0161 46 00000001 05 6162636465 56"}) {
+    for (const char* contents :
+         {"0161 53 00000005 31323334", "0161 53 ffffffff", "0161 53 80000000 00", "0161 46 00000001",
+          "0161 41 ffffffff 00", "0161 78 7fffffff 00", "ff 61", "0161",
+          // The inner table's field is longer than the inner table, not than the outer one.
+          "0161 46 00000004 0162 49 00 000000", "0161 41 00000002 49 00 000000", "0161 46 00000001 05 6162636465 56"}) {
         EXPECT_EQ(refusal(from_hex(contents)), fault::table_truncated) << contents;
     }
 }
@@ -154,7 +157,8 @@ bytes nested(std::size_t depth, char letter) {
     bytes contents;
     for (std::size_t level = depth; level-- > 0;) {
         bytes outer;
-        if (letter == 'F' || level == 0) outer = {1, 'n'};
+        if (letter == 'F' || level == 0)
+            outer = {1, 'n'};
         outer.push_back(static_cast<std::uint8_t>(letter));
         outer.resize(outer.size() + 4);
         wire::store(&outer[outer.size() - 4], static_cast<std::uint32_t>(contents.size()));
@@ -175,12 +179,14 @@ TEST(FieldTable, IsNestedAtMostSixtyFourDeep) {
 
 TEST(FieldTable, WalksTenThousandFields) {
     table_builder builder;
-    for (std::int32_t i = 0; i < 10'000; ++i) builder.put("key-" + std::to_string(i), i);
+    for (std::int32_t i = 0; i < 10'000; ++i)
+        builder.put("key-" + std::to_string(i), i);
     const std::string contents = builder.take();
     const auto table = table_view::parse(wire::as_bytes(contents));
     ASSERT_TRUE(table);
     std::int64_t sum = 0;
-    for (const field& each : *table) sum += *each.value.as_int64();
+    for (const field& each : *table)
+        sum += *each.value.as_int64();
     EXPECT_EQ(sum, 49'995'000);
     EXPECT_EQ(table->find("key-9999")->as_int64(), 9999);
 }
@@ -195,7 +201,8 @@ TEST(TableBuilder, MakesWhatTheViewReads) {
         ASSERT_TRUE(checked) << to_hex(table.contents());
         // Field by field, the copy is the same.
         table_builder copy;
-        for (const field& each : *checked) copy.put(each.name, each.value);
+        for (const field& each : *checked)
+            copy.put(each.name, each.value);
         ASSERT_EQ(to_hex(copy.view().contents()), to_hex(table.contents()));
     }
 }
@@ -242,7 +249,8 @@ TEST(TableBuilder, NestsAsXDeathDoes) {
     EXPECT_EQ(death.find("count")->as_int64(), 1);
     std::vector<std::string_view> keys;
     const auto routing_keys = death.find("routing-keys")->as_array();
-    for (const field_value& key : *routing_keys) keys.push_back(*key.as_string());
+    for (const field_value& key : *routing_keys)
+        keys.push_back(*key.as_string());
     EXPECT_EQ(keys, (std::vector<std::string_view>{"k1", "k2"}));
     EXPECT_EQ(view->find("after")->as_bool(), true);
 }

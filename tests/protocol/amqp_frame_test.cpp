@@ -91,7 +91,8 @@ TEST(AmqpFrame, GivesTheSamePacketsAtEverySplitPoint) {
         ASSERT_EQ(in_two.packets, at_once.packets) << "split at " << split;
     }
     receiver octet_by_octet;
-    for (const std::uint8_t octet : stream) octet_by_octet.receive({&octet, 1});
+    for (const std::uint8_t octet : stream)
+        octet_by_octet.receive({&octet, 1});
     EXPECT_EQ(octet_by_octet.packets, at_once.packets);
 }
 
@@ -149,7 +150,8 @@ TEST(AmqpProtocolHeader, IsToldFromEverythingElseAsEarlyAsPossible) {
     for (std::size_t size = 0; size < good.size(); ++size) {
         EXPECT_EQ(match_protocol_header(wire::bytes_view{good}.first(size)), protocol_match::need_more);
         for (unsigned other = 0; other < 256; ++other) {
-            if (other == good[size]) continue;
+            if (other == good[size])
+                continue;
             bytes bad(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size));
             bad.push_back(static_cast<std::uint8_t>(other));
             EXPECT_EQ(match_protocol_header(bad), protocol_match::mismatch);

@@ -120,8 +120,10 @@ void check_hot_equals_generic(test::random_source& random) {
         ASSERT_EQ(to_hex(bytes), to_hex(model));
 
         // Well-formed, then with a random octet, then cut or grown.
-        if (random.coin() && !bytes.empty()) bytes[random.below(bytes.size())] = random.integer<std::uint8_t>();
-        if (random.coin()) bytes.resize(random.below(bytes.size() + 4));
+        if (random.coin() && !bytes.empty())
+            bytes[random.below(bytes.size())] = random.integer<std::uint8_t>();
+        if (random.coin())
+            bytes.resize(random.below(bytes.size() + 4));
         const auto hot = decode<Method>(bytes);
         const auto generic = decode_fields<Method>(bytes);
         ASSERT_EQ(hot.has_value(), generic.has_value()) << to_hex(bytes);
@@ -144,11 +146,15 @@ TEST(AmqpMethods, AreTheSameByHandAndByTheGenericCodec) {
 
 TEST(AmqpMethods, PackAdjacentBitsLowestFirst) {
     const queue_declare m{.queue = "", .passive = true, .exclusive = true, .no_wait = true};
-    EXPECT_EQ(to_hex(test::encoded(m)), "0000" "00" "15" "00000000");
+    EXPECT_EQ(to_hex(test::encoded(m)), "0000"
+                                        "00"
+                                        "15"
+                                        "00000000");
     // The upper bits of the octet mean nothing.
     const auto decoded = decode<queue_declare>(from_hex("0000 00 ea 00000000"));
     ASSERT_TRUE(decoded);
-    EXPECT_TRUE(!decoded->passive && decoded->durable && !decoded->exclusive && decoded->auto_delete && !decoded->no_wait);
+    EXPECT_TRUE(!decoded->passive && decoded->durable && !decoded->exclusive && decoded->auto_delete &&
+                !decoded->no_wait);
 }
 
 // No method of the specification has bits in two places, or more than eight in one.
@@ -160,16 +166,19 @@ struct bits_everywhere {
     std::uint8_t octet = 0;
     bool c = false, d = false, e = false, f = false, g = false, h = false, i = false, j = false, k = false;
 
-    static constexpr auto fields =
-        std::tuple{&bits_everywhere::a, &bits_everywhere::b, &bits_everywhere::octet, &bits_everywhere::c,
-                   &bits_everywhere::d, &bits_everywhere::e, &bits_everywhere::f, &bits_everywhere::g,
-                   &bits_everywhere::h, &bits_everywhere::i, &bits_everywhere::j, &bits_everywhere::k};
+    static constexpr auto fields = std::tuple{&bits_everywhere::a, &bits_everywhere::b, &bits_everywhere::octet,
+                                              &bits_everywhere::c, &bits_everywhere::d, &bits_everywhere::e,
+                                              &bits_everywhere::f, &bits_everywhere::g, &bits_everywhere::h,
+                                              &bits_everywhere::i, &bits_everywhere::j, &bits_everywhere::k};
 };
 
 TEST(AmqpMethods, BeginANewOctetOfBitsAfterAnotherFieldAndAfterEight) {
     const bits_everywhere m{.b = true, .octet = 0x7F, .d = true, .k = true};
     const auto bytes = test::encoded(m);
-    EXPECT_EQ(to_hex(bytes), "02" "7f" "02" "01");
+    EXPECT_EQ(to_hex(bytes), "02"
+                             "7f"
+                             "02"
+                             "01");
     const auto back = decode<bits_everywhere>(bytes);
     ASSERT_TRUE(back);
     EXPECT_TRUE(test::same(*back, m));
@@ -204,7 +213,9 @@ TEST(AmqpMethods, RefuseUnknownIdsByClassAndMethod) {
 }
 
 TEST(AmqpMethods, PassOnWhatIsWrongWithATable) {
-    const auto declare = [](std::string_view table) { return decode<queue_declare>(from_hex("0000 0171 00" + std::string{table})); };
+    const auto declare = [](std::string_view table) {
+        return decode<queue_declare>(from_hex("0000 0171 00" + std::string{table}));
+    };
     EXPECT_TRUE(declare("00000004 0161 74 01"));
     EXPECT_EQ(declare("00000005 0161 74 01").reason(), fault::method_truncated);
     EXPECT_EQ(declare("00000003 0161 74").reason(), fault::table_truncated);
@@ -217,9 +228,9 @@ TEST(AmqpMethods, PassOnWhatIsWrongWithATable) {
 TEST(AmqpReplies, HaveRabbitsNamesAndTheSpecificationsSeverity) {
     EXPECT_EQ(reply_name(reply_code::not_found), "NOT_FOUND");
     EXPECT_EQ(reply_name(reply_code::precondition_failed), "PRECONDITION_FAILED");
-    for (const auto soft : {reply_code::content_too_large, reply_code::no_route, reply_code::no_consumers,
-                            reply_code::access_refused, reply_code::not_found, reply_code::resource_locked,
-                            reply_code::precondition_failed}) {
+    for (const auto soft :
+         {reply_code::content_too_large, reply_code::no_route, reply_code::no_consumers, reply_code::access_refused,
+          reply_code::not_found, reply_code::resource_locked, reply_code::precondition_failed}) {
         EXPECT_FALSE(ends_connection(soft)) << reply_name(soft);
     }
     for (const auto hard : {reply_code::connection_forced, reply_code::invalid_path, reply_code::frame_error,

@@ -32,7 +32,8 @@ public:
     std::string_view text(std::size_t longest) {
         const std::size_t size = coin() ? below(std::min<std::size_t>(longest, 20) + 1) : below(longest + 1);
         std::string made(size, '\0');
-        for (char& c : made) c = static_cast<char>(engine_());
+        for (char& c : made)
+            c = static_cast<char>(engine_());
         return kept_.emplace_back(std::move(made));
     }
 
@@ -67,7 +68,8 @@ public:
     wire::bytes_view properties() {
         basic_properties_builder builder;
         for (std::size_t i = 0; i < property_count; ++i) {
-            if (coin()) continue;
+            if (coin())
+                continue;
             switch (const auto which = static_cast<property>(i); which) {
                 case property::headers: builder.set_headers(table()); break;
                 case property::delivery_mode: builder.set_delivery_mode(integer<std::uint8_t>()); break;
@@ -109,7 +111,8 @@ private:
                 case 13: to.put(name, byte_array_value{wire::as_bytes(text(50))}); break;
                 case 14: to.put(name, text(50)); break;
                 default:
-                    if (depth == 0) break;
+                    if (depth == 0)
+                        break;
                     if (coin()) {
                         to.begin_table(name);
                         fill(to, below(4), depth - 1);
@@ -151,7 +154,8 @@ void for_each_method(Check&& check) {
 template <method Method>
 std::vector<std::uint8_t> encoded(const Method& m) {
     std::vector<std::uint8_t> out(encoded_size(m));
-    if (encode(out.data(), m) != out.data() + out.size()) std::abort();
+    if (encode(out.data(), m) != out.data() + out.size())
+        std::abort();
     return out;
 }
 

@@ -18,7 +18,8 @@ inline bytes from_hex(std::string_view digits) {
     bytes out;
     int high = -1;
     for (const char c : digits) {
-        if (c == ' ') continue;
+        if (c == ' ')
+            continue;
         if (high < 0) {
             high = nibble(c);
         } else {

@@ -73,7 +73,8 @@ TEST(Writer, WritesWhatTheReaderReads) {
 // The plain version of put_bytes is memcpy.
 TEST(PutBytes, CopiesEverySizeAndTouchesNothingElse) {
     std::vector<std::uint8_t> source(80);
-    for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::uint8_t>(i + 1);
+    for (std::size_t i = 0; i < source.size(); ++i)
+        source[i] = static_cast<std::uint8_t>(i + 1);
     for (std::size_t size = 0; size <= source.size(); ++size) {
         std::vector<std::uint8_t> out(82, 0xEE);
         EXPECT_EQ(put_bytes(&out[1], source.data(), size), &out[1] + size);
@@ -98,16 +99,17 @@ TEST(Decoded, IsOneOfThree) {
 }
 
 TEST(Utf8, AcceptsWellFormedText) {
-    for (const std::string_view text : {"", "a", "plain ascii, longer than eight", "z\u00fcrich", "\u20ac", "\U0001F426",
-                                        "\u07ff\u0800\uffff\U00010000\U0010ffff", "\ud7ff\ue000"}) {
+    for (const std::string_view text : {"", "a", "plain ascii, longer than eight", "z\u00fcrich", "\u20ac",
+                                        "\U0001F426", "\u07ff\u0800\uffff\U00010000\U0010ffff", "\ud7ff\ue000"}) {
         EXPECT_TRUE(is_utf8(text)) << text;
     }
     EXPECT_TRUE(is_utf8(std::string_view{"\0", 1}));
 }
 
 TEST(Utf8, RefusesEveryKindOfIllFormedText) {
-    for (const char* bytes : {"80", "bf", "c0 80", "c1 bf", "c3", "e0 9f bf", "ed a0 80", "ed bf bf", "e2 82", "e2 82 41",
-                              "f0 8f bf bf", "f4 90 80 80", "f5 80 80 80", "f0 9f 90", "ff", "fe", "c3 41"}) {
+    for (const char* bytes :
+         {"80", "bf", "c0 80", "c1 bf", "c3", "e0 9f bf", "ed a0 80", "ed bf bf", "e2 82", "e2 82 41", "f0 8f bf bf",
+          "f4 90 80 80", "f5 80 80 80", "f0 9f 90", "ff", "fe", "c3 41"}) {
         const auto text = from_hex(bytes);
         EXPECT_FALSE(is_utf8(as_text(text))) << bytes;
         // Nor may the eight-byte steps hide it.
@@ -129,7 +131,8 @@ TEST(Utf8, AgreesWithAModelOnEveryThreeByteSequence) {
                 at += 2;
             } else if (at == 0 && (s[0] & 0xF0) == 0xE0 && tail(s[1]) && tail(s[2])) {
                 const int point = (s[0] & 0x0F) << 12 | (s[1] & 0x3F) << 6 | (s[2] & 0x3F);
-                if (point < 0x800 || (point >= 0xD800 && point <= 0xDFFF)) return false;
+                if (point < 0x800 || (point >= 0xD800 && point <= 0xDFFF))
+                    return false;
                 at += 3;
             } else {
                 return false;

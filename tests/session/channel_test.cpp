@@ -3,7 +3,6 @@
 namespace linnet::session::test {
 namespace {
 
-
 TEST(AmqpChannel, DeclaresBindsPurgesAndDeletes) {
     world w;
     scripted_peer p(w, 1);
@@ -18,9 +17,8 @@ TEST(AmqpChannel, DeclaresBindsPurgesAndDeletes) {
     p.publish(1, "x", "a.b", "lost");
     p.send(1, amqp::queue_delete{.queue = "q"});
     p.send(1, amqp::exchange_delete{.exchange = "x"});
-    EXPECT_EQ(p.said(),
-              "1 exchange.declare-ok\n1 queue.declare-ok q 0 0\n1 queue.bind-ok\n1 queue.declare-ok q 1 0\n"
-              "1 queue.purge-ok 1\n1 queue.unbind-ok\n1 queue.delete-ok 0\n1 exchange.delete-ok");
+    EXPECT_EQ(p.said(), "1 exchange.declare-ok\n1 queue.declare-ok q 0 0\n1 queue.bind-ok\n1 queue.declare-ok q 1 0\n"
+                        "1 queue.purge-ok 1\n1 queue.unbind-ok\n1 queue.delete-ok 0\n1 exchange.delete-ok");
 }
 
 TEST(AmqpChannel, SaysNothingToNowait) {
@@ -139,7 +137,6 @@ TEST(AmqpChannel, ProtectsReservedNames) {
 
 // ---- Rights ------------------------------------------------------------------------------------
 
-
 TEST(AmqpChannel, HoldsEveryMethodAgainstTheUsersRights) {
     amqp::table_builder dead_letters;
     dead_letters.put("x-dead-letter-exchange", std::string_view{"secret"});
@@ -163,7 +160,8 @@ TEST(AmqpChannel, HoldsEveryMethodAgainstTheUsersRights) {
         {publish_frames(1, "secret", "k", "m"), x("secret")},
         {publish_frames(1, "", "open.q", "m"), x("amq.default")},
         {method_frame(1, amqp::queue_declare{.queue = "open.new", .arguments = dead_letters.view()}), x("secret")},
-        {method_frame(1, amqp::exchange_declare{.exchange = "open.new", .type = "direct", .arguments = alternate.view()}),
+        {method_frame(1,
+                      amqp::exchange_declare{.exchange = "open.new", .type = "direct", .arguments = alternate.view()}),
          x("secret")},
     };
     for (const auto& [in, resource] : cases) {
@@ -179,8 +177,8 @@ TEST(AmqpChannel, HoldsEveryMethodAgainstTheUsersRights) {
         static_cast<void>(p.said());
         p.send(in);
         const auto answer = p.said();
-        EXPECT_TRUE(answer.starts_with("1 channel.close 403 ACCESS_REFUSED - " + resource +
-                                       " refused for user 'limited' "))
+        EXPECT_TRUE(
+            answer.starts_with("1 channel.close 403 ACCESS_REFUSED - " + resource + " refused for user 'limited' "))
             << answer << "\nwanted " << resource;
     }
 }
@@ -195,8 +193,9 @@ TEST(AmqpChannel, LetsAUserDoWhatItsRightsAllow) {
     p.send(1, amqp::queue_bind{.queue = "open.q", .exchange = "open.x", .routing_key = "k"});
     p.publish(1, "open.x", "k", "m");
     p.send(1, amqp::basic_get{.queue = "open.q", .no_ack = true});
-    EXPECT_EQ(p.said(), "1 channel.open-ok \"\"\n1 exchange.declare-ok\n1 queue.declare-ok open.q 0 0\n1 queue.bind-ok\n"
-                        "1 basic.get-ok 1 0 open.x k 0\n1 header 1 0000\n1 body m");
+    EXPECT_EQ(p.said(),
+              "1 channel.open-ok \"\"\n1 exchange.declare-ok\n1 queue.declare-ok open.q 0 0\n1 queue.bind-ok\n"
+              "1 basic.get-ok 1 0 open.x k 0\n1 header 1 0000\n1 body m");
     // A passive declare needs no right.
     p.send(1, amqp::queue_declare{.queue = "secret", .passive = true});
     EXPECT_EQ(p.said(), "1 channel.close 404 NOT_FOUND - no queue 'secret' in vhost '/' 50 10");
@@ -220,8 +219,9 @@ TEST(AmqpChannel, ForgetsARememberedCheckWhenRightsChange) {
     });
     w.end_turn();
     p.publish(1, "open.x", "", "m");
-    EXPECT_EQ(p.said(), "1 channel.close 403 ACCESS_REFUSED - access to exchange 'open.x' in vhost '/' refused for user "
-                        "'limited' 60 40");
+    EXPECT_EQ(p.said(),
+              "1 channel.close 403 ACCESS_REFUSED - access to exchange 'open.x' in vhost '/' refused for user "
+              "'limited' 60 40");
 }
 
 TEST(AmqpChannel, HoldsTopicKeysAgainstTopicRights) {

@@ -9,8 +9,8 @@ void declare(scripted_peer& p, std::string_view name) {
 }
 
 std::string delivery(std::string_view tag, unsigned number, bool redelivered, std::string_view body) {
-    return fmt::format("1 basic.deliver {} {} {} \"\" q\n1 header {} 0000\n1 body {}", tag, number,
-                       redelivered ? 1 : 0, body.size(), body);
+    return fmt::format("1 basic.deliver {} {} {} \"\" q\n1 header {} 0000\n1 body {}", tag, number, redelivered ? 1 : 0,
+                       body.size(), body);
 }
 
 TEST(AmqpConsume, DeliversInOrderAndSettlesWithOneAck) {
@@ -249,7 +249,8 @@ TEST_F(DirectReplyTo, CannotBeGuessed) {
     address.back() = address.back() == 'A' ? 'Q' : 'A';
     server.publish(1, "", address, "forged");
     EXPECT_EQ(asker.said(), "");
-    for (const auto* odd : {"amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to.x", "amq.rabbitmq.reply-to.AAAAAAAAAAAAAAAA."}) {
+    for (const auto* odd :
+         {"amq.rabbitmq.reply-to.", "amq.rabbitmq.reply-to.x", "amq.rabbitmq.reply-to.AAAAAAAAAAAAAAAA."}) {
         server.publish(1, "", odd, "odd");
     }
     EXPECT_EQ(server.said(), "");
@@ -274,10 +275,10 @@ TEST_F(DirectReplyTo, WantsOneConsumerWithoutAcks) {
     server.send(1, amqp::basic_consume{.queue = "amq.rabbitmq.reply-to"});
     EXPECT_EQ(server.said(), "1 channel.close 406 PRECONDITION_FAILED - reply consumer cannot acknowledge 60 20");
     scripted_peer third(w, 1);
-    third.publish(1, "", "q", "m",
-                  {.block = amqp::basic_properties_builder{}
-                                .set_text(amqp::property::reply_to, "amq.rabbitmq.reply-to")
-                                .encode()});
+    third.publish(
+        1, "", "q", "m",
+        {.block =
+             amqp::basic_properties_builder{}.set_text(amqp::property::reply_to, "amq.rabbitmq.reply-to").encode()});
     EXPECT_EQ(third.said(), "1 channel.close 406 PRECONDITION_FAILED - fast reply consumer does not exist 60 40");
 }
 
@@ -320,9 +321,10 @@ TEST(AmqpConsume, ClosesAChannelThatNeverAcknowledges) {
     w.pass(100 * ns_per_s);
     EXPECT_EQ(p.said(), "");
     w.pass(100 * ns_per_s);
-    EXPECT_EQ(p.said(), "1 channel.close 406 PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. "
-                        "Timeout value used: 120000 ms. This timeout value can be configured, see consumers doc guide to "
-                        "learn more 0 0");
+    EXPECT_EQ(p.said(),
+              "1 channel.close 406 PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. "
+              "Timeout value used: 120000 ms. This timeout value can be configured, see consumers doc guide to "
+              "learn more 0 0");
 }
 
 }  // namespace

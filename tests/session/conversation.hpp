@@ -118,12 +118,11 @@ struct publish_options {
 inline bytes publish_frames(std::uint16_t channel, std::string_view exchange, std::string_view key,
                             std::string_view body, const publish_options& o = {}) {
     bytes out;
-    amqp::append_content(out, channel,
-                         amqp::basic_publish{.exchange = exchange,
-                                             .routing_key = key,
-                                             .mandatory = o.mandatory,
-                                             .immediate = o.immediate},
-                         wire::as_bytes(o.block), wire::as_bytes(body), o.frame_max);
+    amqp::append_content(
+        out, channel,
+        amqp::basic_publish{
+            .exchange = exchange, .routing_key = key, .mandatory = o.mandatory, .immediate = o.immediate},
+        wire::as_bytes(o.block), wire::as_bytes(body), o.frame_max);
     return out;
 }
 

@@ -182,8 +182,8 @@ TEST(AmqpHandshake, RefusesChannelFramesBeforeOpen) {
     scripted_peer p(w);
     p.send(protocol_header() + start_ok() + method_frame(0, amqp::connection_tune_ok{2047, 131072, 0}) +
            method_frame(1, amqp::channel_open{}));
-    EXPECT_TRUE(p.said().ends_with(
-        "0 connection.close 505 UNEXPECTED_FRAME - type 1, all octets = <<0,20,0,10,0>> 0 0"));
+    EXPECT_TRUE(
+        p.said().ends_with("0 connection.close 505 UNEXPECTED_FRAME - type 1, all octets = <<0,20,0,10,0>> 0 0"));
 }
 
 TEST(AmqpHandshake, AnswersTheClientsClose) {

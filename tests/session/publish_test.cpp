@@ -70,9 +70,8 @@ TEST(AmqpPublish, NamesWhatIsWrongWithAMessage) {
               "1 channel.close 406 PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,9} 60 40");
     amqp::table_builder odd;
     odd.put("CC", std::string_view{"no array"});
-    EXPECT_EQ(answer("", {.block = with_headers(odd)}),
-              "1 channel.close 406 PRECONDITION_FAILED - invalid message: "
-              "{unacceptable_type_in_header,\"CC\",longstr} 60 40");
+    EXPECT_EQ(answer("", {.block = with_headers(odd)}), "1 channel.close 406 PRECONDITION_FAILED - invalid message: "
+                                                        "{unacceptable_type_in_header,\"CC\",longstr} 60 40");
     EXPECT_EQ(answer("", {.block = "\x40"}),
               "0 connection.close 501 FRAME_ERROR - content header shorter than its fields 60 40");
 }
@@ -277,8 +276,9 @@ TEST(AmqpTransaction, DoesNotMixWithConfirms) {
         p.send(in);
         return p.said();
     };
-    EXPECT_EQ(answer(method_frame(1, amqp::confirm_select{}) + method_frame(1, amqp::tx_select{})),
-              "1 confirm.select-ok\n1 channel.close 406 PRECONDITION_FAILED - cannot switch from confirm to tx mode 90 10");
+    EXPECT_EQ(
+        answer(method_frame(1, amqp::confirm_select{}) + method_frame(1, amqp::tx_select{})),
+        "1 confirm.select-ok\n1 channel.close 406 PRECONDITION_FAILED - cannot switch from confirm to tx mode 90 10");
     EXPECT_EQ(answer(method_frame(1, amqp::tx_select{}) + method_frame(1, amqp::confirm_select{})),
               "1 tx.select-ok\n1 channel.close 406 PRECONDITION_FAILED - cannot switch from tx to confirm mode 85 10");
     EXPECT_EQ(answer(method_frame(1, amqp::tx_commit{})),

@@ -4,7 +4,8 @@
 namespace linnet::session::test {
 namespace {
 
-bytes raw_frame(std::uint8_t type, std::uint16_t channel, std::string_view payload, std::uint8_t end = amqp::frame_end) {
+bytes raw_frame(std::uint8_t type, std::uint16_t channel, std::string_view payload,
+                std::uint8_t end = amqp::frame_end) {
     bytes out(amqp::frame_overhead_bytes + payload.size());
     amqp::put_frame_header(out.data(), static_cast<amqp::frame_type>(type), channel, payload.size());
     std::copy(payload.begin(), payload.end(), out.begin() + amqp::frame_header_bytes);
@@ -56,7 +57,9 @@ TEST(AmqpRobustness, AnswersTheSameHoweverTheInputIsCut) {
         scripted_peer p(w);
         std::size_t at = 0;
         while (at < all.size()) {
-            const auto n = chunk != 0 ? std::min(chunk, all.size() - at) : at == 0 ? std::max<std::size_t>(cut, 1) : all.size() - at;
+            const auto n = chunk != 0 ? std::min(chunk, all.size() - at)
+                           : at == 0  ? std::max<std::size_t>(cut, 1)
+                                      : all.size() - at;
             p.send({all.begin() + static_cast<std::ptrdiff_t>(at),
                     all.begin() + static_cast<std::ptrdiff_t>(std::min(at + n, all.size()))});
             at += n;
@@ -85,14 +88,16 @@ TEST(AmqpRobustness, NamesFramesThatAreNone) {
     EXPECT_EQ(said(raw_frame(8, 0, "abc")),
               "0 connection.close 501 FRAME_ERROR - type 8, all octets = <<\"abc\">>: unknown_frame 0 0");
     EXPECT_EQ(said(raw_frame(8, 1, "")), "0 connection.close 505 UNEXPECTED_FRAME - type 8, all octets = <<>> 0 0");
-    EXPECT_EQ(said(raw_frame(3, 0, "x")), "0 connection.close 505 UNEXPECTED_FRAME - type 3, all octets = <<\"x\">> 0 0");
+    EXPECT_EQ(said(raw_frame(3, 0, "x")),
+              "0 connection.close 505 UNEXPECTED_FRAME - type 3, all octets = <<\"x\">> 0 0");
     EXPECT_EQ(said(raw_frame(1, 1, std::string_view{"\0\x3c", 2})),
               "0 connection.close 501 FRAME_ERROR - type 1, all octets = <<0,60>>: unknown_frame 0 0");
     EXPECT_EQ(said(raw_frame(1, 1, std::string_view{"\0\x3c\0\x0a\0\0\0\0\0\0\0", 11}, 0)),
               "0 connection.close 501 FRAME_ERROR - type 1, all octets = <<0,60,0,10,0,0,0,0,0,0,0>>: "
               "{invalid_frame_end_marker,0} 0 0");
-    EXPECT_EQ(said({3, 0, 1, 0xff, 0xff, 0xff, 0xff}),
-              "0 connection.close 501 FRAME_ERROR - type 3, all octets = <<>>: {frame_too_large,4294967295,131064} 0 0");
+    EXPECT_EQ(
+        said({3, 0, 1, 0xff, 0xff, 0xff, 0xff}),
+        "0 connection.close 501 FRAME_ERROR - type 3, all octets = <<>>: {frame_too_large,4294967295,131064} 0 0");
     EXPECT_EQ(said(raw_frame(1, 1, std::string_view{"\0\x32\0\x0a\0\0\3a", 8})),
               "0 connection.close 501 FRAME_ERROR - cannot decode <<0,0,3,97>> 50 10");
 }

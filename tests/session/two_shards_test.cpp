@@ -33,7 +33,8 @@ TEST_F(TwoShards, ConfirmAndDeliverAcross) {
     near.send(1, amqp::basic_consume{.queue = "far", .consumer_tag = "t"});
     EXPECT_EQ(near.said(), "1 confirm.select-ok\n1 basic.consume-ok t");
     near.publish(1, "", "far", "1");
-    near.send(publish_frames(1, "", "far", "2") + publish_frames(1, "", "near", "3") + publish_frames(1, "", "far", "4"));
+    near.send(publish_frames(1, "", "far", "2") + publish_frames(1, "", "near", "3") +
+              publish_frames(1, "", "far", "4"));
     w.pass(ns_per_s);
     const auto lines = near.said();
     EXPECT_NE(lines.find("1 basic.ack 1 0"), std::string::npos) << lines;
@@ -52,7 +53,8 @@ TEST_F(TwoShards, ConfirmAndDeliverAcross) {
 TEST_F(TwoShards, KeepCommandsInOrderWhileAnAnswerIsOnItsWay) {
     near.send(publish_frames(1, "", "far", "m") + method_frame(1, amqp::basic_get{.queue = "far"}) +
               method_frame(1, amqp::basic_ack{.delivery_tag = 1}) + method_frame(1, amqp::basic_get{.queue = "far"}) +
-              method_frame(1, amqp::queue_purge{.queue = "near"}) + method_frame(1, amqp::queue_delete{.queue = "far"}) +
+              method_frame(1, amqp::queue_purge{.queue = "near"}) +
+              method_frame(1, amqp::queue_delete{.queue = "far"}) +
               method_frame(1, amqp::queue_declare{.queue = "far", .passive = true}));
     EXPECT_EQ(near.said(), "1 basic.get-ok 1 0 \"\" far 0\n1 header 1 0000\n1 body m\n1 basic.get-empty \"\"\n"
                            "1 queue.purge-ok 0\n1 queue.delete-ok 0\n"
@@ -92,10 +94,10 @@ TEST_F(TwoShards, GiveBackWhatALostPeerHeldAndDropItsExclusiveQueues) {
 
 TEST_F(TwoShards, SendDirectRepliesAcross) {
     near.send(1, amqp::basic_consume{.queue = "amq.rabbitmq.reply-to", .consumer_tag = "r", .no_ack = true});
-    near.publish(1, "", "far", "question",
-                 {.block = amqp::basic_properties_builder{}
-                               .set_text(amqp::property::reply_to, "amq.rabbitmq.reply-to")
-                               .encode()});
+    near.publish(
+        1, "", "far", "question",
+        {.block =
+             amqp::basic_properties_builder{}.set_text(amqp::property::reply_to, "amq.rabbitmq.reply-to").encode()});
     EXPECT_EQ(near.said(), "1 basic.consume-ok r");
     far.send(1, amqp::basic_get{.queue = "far", .no_ack = true});
     const auto raw = far.said_raw();

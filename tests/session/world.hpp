@@ -69,13 +69,11 @@ public:
     }
     // Ends the turn of the shard that is at work, then gives each of the others theirs until all are quiet.
     void end_turn(core::shard* at_work = nullptr) {
-        while ((at_work == nullptr ? shard : at_work)->end_turn()) {
-        }
+        while ((at_work == nullptr ? shard : at_work)->end_turn()) {}
         for (int round = 0; shards.size() > 1 && round < 6; ++round) {
             for (auto& s : shards) {
                 s->begin_turn();
-                while (s->end_turn()) {
-                }
+                while (s->end_turn()) {}
             }
         }
     }
