@@ -185,6 +185,7 @@ private:
     [[nodiscard]] bool examine_address(std::string_view exchange);
     [[nodiscard]] bool prepare(std::string_view exchange, std::string_view key, wire::bytes_view block,
                                std::uint64_t body_bytes, prepared& p);
+    [[nodiscard]] bool prepare_properties(prepared& p);
     [[nodiscard]] bool prepare_expiration(std::string_view text, core::message_traits& traits);
     [[nodiscard]] bool prepare_headers(amqp::table_view headers, prepared& p);
     [[nodiscard]] bool collect_copies(amqp::table_view headers, std::string_view name);

@@ -30,6 +30,16 @@ std::string pair_text(std::size_t column, std::string_view tag, std::string_view
     return fmt::format("{{{},{}{}}}", tag, wraps ? "\n" + std::string(column + 1, ' ') : std::string(), value);
 }
 
+// The blocks that high rates bring: nothing at all, or a delivery mode alone.
+bool is_plain(wire::bytes_view block, core::message_traits& traits) noexcept {
+    if (block.size() == 2) {
+        return wire::load<std::uint16_t>(block.data()) == 0;
+    }
+    traits.persistent = block.size() == 3 && block[2] == 2;
+    return block.size() == 3 && (block[2] == 1 || block[2] == 2) &&
+           wire::load<std::uint16_t>(block.data()) == amqp::flag_of(amqp::property::delivery_mode);
+}
+
 std::string_view without_zeros(std::string_view digits) noexcept {
     const auto at = digits.find_first_not_of('0');
     return at == std::string_view::npos ? digits.substr(digits.size() - 1) : digits.substr(at);
@@ -128,11 +138,6 @@ bool amqp_channel::examine_address(std::string_view exchange) {
 
 bool amqp_channel::prepare(std::string_view exchange, std::string_view key, wire::bytes_view block,
                            std::uint64_t body_bytes, prepared& p) {
-    const auto summary = amqp::summarise_properties(block);
-    if (!summary) [[unlikely]] {
-        session_.fail(amqp::reply_code_of(summary.reason()), amqp::describe(summary.reason()));
-        return false;
-    }
     if (body_bytes > session_.settings().message_bytes_max) [[unlikely]] {
         fail(reply_code::precondition_failed, fmt::format("message size {} is larger than configured max size {}",
                                                           body_bytes, session_.settings().message_bytes_max));
@@ -141,16 +146,25 @@ bool amqp_channel::prepare(std::string_view exchange, std::string_view key, wire
     if (!may_publish(exchange, key)) [[unlikely]] {
         return false;
     }
+    p.block = block;
+    p.traits.properties_of = core::protocol_tag::amqp091;
+    return is_plain(block, p.traits) || prepare_properties(p);
+}
+
+bool amqp_channel::prepare_properties(prepared& p) {
+    const auto summary = amqp::summarise_properties(p.block);
+    if (!summary) [[unlikely]] {
+        session_.fail(amqp::reply_code_of(summary.reason()), amqp::describe(summary.reason()));
+        return false;
+    }
     constexpr auto modes = amqp::flag_of(amqp::property::delivery_mode);
     if ((summary->flags & modes) != 0 && summary->delivery_mode != 1 && summary->delivery_mode != 2) [[unlikely]] {
         fail(reply_code::precondition_failed,
              fmt::format("invalid message: {{delivery_mode_unknown,{}}}", summary->delivery_mode));
         return false;
     }
-    p.traits = {.persistent = summary->is_persistent(),
-                .priority = summary->priority,
-                .properties_of = core::protocol_tag::amqp091};
-    p.block = block;
+    p.traits.persistent = summary->is_persistent();
+    p.traits.priority = summary->priority;
     constexpr auto usual = amqp::flag_of(amqp::property::delivery_mode) | amqp::flag_of(amqp::property::priority);
     if ((summary->flags & ~usual) == 0) [[likely]] {
         return true;

@@ -176,10 +176,12 @@ std::string amqp_property_reader::message_id(block b) const {
     return std::string(view_of(b).message_id().value_or(""));
 }
 
-const amqp_property_reader& amqp_reader() noexcept {
-    static const amqp_property_reader reader;
-    return reader;
-}
+namespace {
+// Without the guard of a local static: every publish passes by here.
+constinit const amqp_property_reader the_reader;
+}  // namespace
+
+const amqp_property_reader& amqp_reader() noexcept { return the_reader; }
 
 std::string properties_with_history(const core::message& m, std::uint32_t delivery_count) {
     const bool ours = m.properties_of() == core::protocol_tag::amqp091;
