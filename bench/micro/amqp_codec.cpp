@@ -1,6 +1,6 @@
 // What does the codec cost a message, and what does hand-written code buy over the generic one?
 //
-// The budget of performance.md for a 16-byte message is some 200 ns for everything; the codec's part should
+// The budget for a 16-byte message is some 200 ns for everything; the codec's part should
 // be about a tenth of that on either side. Bodies of 16 bytes unless the name says otherwise; every
 // iteration uses another slot of a buffer larger than the first-level cache's set, as a read buffer does.
 #include "protocol/amqp/encode.hpp"

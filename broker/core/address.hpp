@@ -11,7 +11,7 @@
 
 // An address is a list of levels: byte strings, empty ones included. The core keeps one as text, the levels
 // joined by '.'; what a level holds beyond that is written so that it cannot be taken for a separator or a
-// wildcard (protocols.md, names and wildcards). For AMQP that text is the key as it was sent.
+// wildcard (decision 0006). For AMQP that text is the key as it was sent.
 
 namespace linnet::core {
 

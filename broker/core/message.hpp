@@ -32,7 +32,7 @@ struct message_traits {
 //
 // One block holds everything: header, exchange name, routing key, the publisher's property block (its own
 // bytes), body. The routing key is the address's levels joined by '.', a '.' inside a level written
-// "%2E" (protocols.md §5.3): for AMQP that is the key as sent, so nothing is converted on its way.
+// "%2E" (decision 0006): for AMQP that is the key as sent, so nothing is converted on its way.
 //
 // The count is biased: while `shared_` is false the message lives on one shard and counting is plain
 // loads and stores; before a message crosses to another shard its owner calls mark_shared(), and from
