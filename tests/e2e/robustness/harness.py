@@ -95,6 +95,9 @@ class Client(amqp.Socket):
         while not self.inboxes[channel] and not self._close() and not self.ended and self._read(deadline):
             pass
         event = self.inboxes[channel].popleft() if self.inboxes[channel] else self._close()
+        if event is not None and event.name == "basic.cancel" and name != "basic.cancel":
+            # Who deletes the queue that it consumes from hears of both, in either order.
+            return self.expect(channel, name, seconds)
         if event is None and self.ended:
             event = amqp.Event(channel, amqp.EOF)
         if event is None or event.name != name:
