@@ -17,7 +17,7 @@ RUN cmake --preset release -B /build -D LINNET_TESTS=OFF -D LINNET_BENCH=OFF \
 FROM debian:12-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libargon2-1 libcrypt1 libfmt9 libpcre2-8-0 libspdlog1.10 libssl3 libstdc++6 \
+        libargon2-1 libcrypt1 libfmt9 libpcre2-8-0 libspdlog1.10 libssl3 libstdc++6 liburing2 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/linnet
 COPY --from=build /build/broker/app/linnetd /build/clients/cli/linnet /usr/bin/
@@ -26,7 +26,7 @@ COPY LICENSE /usr/share/doc/linnet/copyright
 USER 10001:10001
 ENV STATE_DIRECTORY=/var/lib/linnet
 VOLUME /var/lib/linnet
-EXPOSE 5672 5671
+EXPOSE 5672 5671 1883 8883 15672 15671 15675 15692
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=5s CMD ["linnet", "health"]
 ENTRYPOINT ["linnetd"]

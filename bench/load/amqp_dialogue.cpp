@@ -2,36 +2,10 @@
 
 #include "protocol/amqp/table_builder.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 
 namespace linnet::load {
 namespace {
-
-constexpr std::size_t read_bytes = 1U << 16;
-
-int open_socket(const addrinfo& at) noexcept {
-    const int fd = ::socket(at.ai_family, at.ai_socktype | SOCK_CLOEXEC, at.ai_protocol);
-    if (fd < 0)
-        return -1;
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const timeval patience{amqp_dialogue::reply_seconds, 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (::connect(fd, at.ai_addr, at.ai_addrlen) == 0)
-        return fd;
-    const int why = errno;
-    ::close(fd);
-    errno = why;
-    return -1;
-}
 
 // The first words of a server that has something against us.
 std::string complaint(const amqp::frame& f) {
@@ -46,42 +20,14 @@ std::string complaint(const amqp::frame& f) {
 
 }  // namespace
 
-outcome<amqp_dialogue> amqp_dialogue::connect(const amqp_uri& uri) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (const int error = ::getaddrinfo(uri.host.c_str(), uri.port.c_str(), &hints, &found); error != 0) {
-        return failure("{}:{}: {}", uri.host, uri.port, ::gai_strerror(error));
-    }
-    int fd = -1;
-    for (const addrinfo* at = found; at != nullptr && fd < 0; at = at->ai_next)
-        fd = open_socket(*at);
-    ::freeaddrinfo(found);
-    if (fd < 0)
-        return failure("cannot connect to {}:{}: {}", uri.host, uri.port, std::strerror(errno));
-    amqp_dialogue talk{fd};
-    if (auto done = talk.log_in(uri); !done) {
+outcome<amqp_dialogue> amqp_dialogue::connect(const broker_uri& uri) {
+    auto socket = blocking_socket::connect(uri.host, uri.port);
+    if (!socket)
+        return tl::unexpected{socket.error()};
+    amqp_dialogue talk{std::move(*socket)};
+    if (auto done = talk.log_in(uri); !done)
         return failure("{}:{}: {}", uri.host, uri.port, done.error());
-    }
     return talk;
-}
-
-amqp_dialogue::amqp_dialogue(amqp_dialogue&& other) noexcept { *this = std::move(other); }
-
-amqp_dialogue& amqp_dialogue::operator=(amqp_dialogue&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    frame_max_ = other.frame_max_;
-    product_ = std::move(other.product_);
-    out_ = std::move(other.out_);
-    in_ = std::move(other.in_);
-    in_at_ = other.in_at_;
-    kept_ = std::move(other.kept_);
-    return *this;
-}
-
-amqp_dialogue::~amqp_dialogue() {
-    if (fd_ >= 0)
-        ::close(fd_);
 }
 
 namespace {
@@ -101,8 +47,8 @@ std::string name_of_server(const amqp::table_view& properties) {
 
 }  // namespace
 
-outcome<void> amqp_dialogue::log_in(const amqp_uri& uri) {
-    out_.assign(amqp::protocol_header.begin(), amqp::protocol_header.end());
+outcome<void> amqp_dialogue::log_in(const broker_uri& uri) {
+    socket_.out().assign(amqp::protocol_header.begin(), amqp::protocol_header.end());
     if (auto done = flush(); !done)
         return done;
     auto start = expect<amqp::connection_start>(0);
@@ -139,18 +85,6 @@ outcome<void> amqp_dialogue::open_channel(std::uint16_t channel) {
     return {};
 }
 
-outcome<void> amqp_dialogue::flush() {
-    std::size_t done = 0;
-    while (done < out_.size()) {
-        const ssize_t n = ::send(fd_, out_.data() + done, out_.size() - done, MSG_NOSIGNAL);
-        if (n <= 0)
-            return failure("the broker closed the connection: {}", std::strerror(errno));
-        done += static_cast<std::size_t>(n);
-    }
-    out_.clear();
-    return {};
-}
-
 outcome<wire::bytes_view> amqp_dialogue::wait_for(std::uint16_t channel, amqp::method_id id, std::string_view name) {
     if (auto done = flush(); !done)
         return tl::unexpected{done.error()};
@@ -173,47 +107,29 @@ outcome<wire::bytes_view> amqp_dialogue::wait_for(std::uint16_t channel, amqp::m
 
 outcome<amqp::frame> amqp_dialogue::next_frame() {
     for (;;) {
-        const wire::bytes_view rest = wire::bytes_view{in_}.subspan(in_at_);
-        const amqp::decoded<amqp::frame> frame = amqp::decode_frame(rest, 0);
+        const amqp::decoded<amqp::frame> frame = amqp::decode_frame(socket_.unread(), 0);
         if (frame) {
-            in_at_ += frame->size();
+            socket_.take(frame->size());
             return *frame;
         }
         if (frame.is_malformed())
             return failure("not AMQP 0-9-1: {}", amqp::describe(frame.reason()));
-        if (auto done = read_some(); !done)
+        if (auto done = socket_.read_some(); !done)
             return tl::unexpected{done.error()};
     }
 }
 
-outcome<void> amqp_dialogue::read_some() {
-    in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(in_at_));
-    in_at_ = 0;
-    const std::size_t before = in_.size();
-    in_.resize(before + read_bytes);
-    const ssize_t n = ::recv(fd_, in_.data() + before, read_bytes, 0);
-    in_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-    if (n == 0)
-        return failure("the broker closed the connection");
-    if (n < 0)
-        return failure("{}", errno == EAGAIN ? "no answer" : std::strerror(errno));
-    return {};
-}
-
 void amqp_dialogue::close() noexcept {
-    if (fd_ < 0)
+    if (!socket_.is_open())
         return;
     // Best effort: the socket is closed either way.
     (void)call<amqp::connection_close_ok>(0, amqp::connection_close{200, "bye", 0, 0});
-    ::close(std::exchange(fd_, -1));
+    socket_.close();
 }
 
 int amqp_dialogue::release(std::vector<std::uint8_t>& unread) {
     unread = std::move(kept_);
-    unread.insert(unread.end(), in_.begin() + static_cast<std::ptrdiff_t>(in_at_), in_.end());
-    in_.clear();
-    in_at_ = 0;
-    return std::exchange(fd_, -1);
+    return socket_.release(unread);
 }
 
 }  // namespace linnet::load

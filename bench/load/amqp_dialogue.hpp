@@ -5,12 +5,12 @@
 //
 // Threads:  one at a time.
 // Owns:     the socket until release().
-// Bounds:   each reply is waited for reply_seconds at most.
+// Bounds:   as blocking_socket.
 // Fails:    with the broker's own words, or the system's.
 #pragma once
 
-#include "bench/load/amqp_uri.hpp"
-#include "bench/load/outcome.hpp"
+#include "bench/load/blocking_socket.hpp"
+#include "bench/load/broker_uri.hpp"
 #include "protocol/amqp/encode.hpp"
 #include "protocol/amqp/frame.hpp"
 #include "protocol/amqp/methods.hpp"
@@ -23,13 +23,7 @@ namespace linnet::load {
 
 class amqp_dialogue {
 public:
-    static constexpr int reply_seconds = 120;
-
-    [[nodiscard]] static outcome<amqp_dialogue> connect(const amqp_uri& uri);
-
-    amqp_dialogue(amqp_dialogue&& other) noexcept;
-    amqp_dialogue& operator=(amqp_dialogue&& other) noexcept;
-    ~amqp_dialogue();
+    [[nodiscard]] static outcome<amqp_dialogue> connect(const broker_uri& uri);
 
     // Sends a request and waits for a `Reply` on the same channel. What the reply views is valid until the
     // next call.
@@ -42,11 +36,10 @@ public:
     // Queued; leaves with the next call() or flush().
     template <amqp::method Request>
     void send(std::uint16_t channel, const Request& request) {
-        amqp::append_method(out_, channel, request);
+        amqp::append_method(socket_.out(), channel, request);
     }
-    [[nodiscard]] outcome<void> flush();
-    // With flushes in between, so that neither side's buffer grows without end.
-    [[nodiscard]] bool should_flush() const noexcept { return out_.size() >= 1U << 16; }
+    [[nodiscard]] outcome<void> flush() { return socket_.flush(); }
+    [[nodiscard]] bool should_flush() const noexcept { return socket_.should_flush(); }
 
     [[nodiscard]] outcome<void> open_channel(std::uint16_t channel);
     void close() noexcept;
@@ -58,7 +51,7 @@ public:
     [[nodiscard]] const std::string& product() const noexcept { return product_; }
 
 private:
-    explicit amqp_dialogue(int fd) noexcept : fd_{fd} {}
+    explicit amqp_dialogue(blocking_socket socket) noexcept : socket_{std::move(socket)} {}
 
     template <class Reply>
     [[nodiscard]] outcome<Reply> expect(std::uint16_t channel) {
@@ -71,17 +64,13 @@ private:
         return *reply;
     }
 
-    [[nodiscard]] outcome<void> log_in(const amqp_uri& uri);
+    [[nodiscard]] outcome<void> log_in(const broker_uri& uri);
     [[nodiscard]] outcome<wire::bytes_view> wait_for(std::uint16_t channel, amqp::method_id id, std::string_view name);
     [[nodiscard]] outcome<amqp::frame> next_frame();
-    [[nodiscard]] outcome<void> read_some();
 
-    int fd_ = -1;
+    blocking_socket socket_;
     std::uint32_t frame_max_ = 0;
     std::string product_;
-    std::vector<std::uint8_t> out_;
-    std::vector<std::uint8_t> in_;
-    std::size_t in_at_ = 0;
     std::vector<std::uint8_t> kept_;
 };
 

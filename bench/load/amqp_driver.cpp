@@ -1,6 +1,7 @@
 #include "bench/load/amqp_driver.hpp"
 
 #include "bench/load/amqp_link.hpp"
+#include "bench/load/amqp_messages.hpp"
 #include "protocol/amqp/table_builder.hpp"
 
 #include <algorithm>
@@ -129,9 +130,8 @@ outcome<std::unique_ptr<link>> amqp_driver::open(const plan& p, const connection
             if (!reply)
                 return tl::unexpected{reply.error()};
         }
-        const double rate = options_.rate.is == rate_option::unit::per_second ? options_.rate.value : 0;
-        made->add_producer(channel, amqp_publisher{p, producer, options_, channel, talk->frame_max()},
-                           {rate, producer, static_cast<unsigned>(p.producers.size())});
+        made->add_producer(channel, amqp_messages(p, producer, options_, channel, talk->frame_max()),
+                           stagger_of(options_, p, producer));
     }
     for (std::uint16_t c = channel + 1U; options_.prefetch != 0 && c <= channels; ++c) {
         auto reply = talk->call<amqp::basic_qos_ok>(c, amqp::basic_qos{.prefetch_count = options_.prefetch});

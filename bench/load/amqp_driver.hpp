@@ -13,7 +13,7 @@ namespace linnet::load {
 class amqp_driver final : public driver {
 public:
     // `o` must outlive the driver and its links.
-    amqp_driver(amqp_uri uri, const options& o) : uri_{std::move(uri)}, options_{o} {}
+    amqp_driver(broker_uri uri, const options& o) : uri_{std::move(uri)}, options_{o} {}
 
     [[nodiscard]] outcome<void> prepare(const plan& p) override;
     [[nodiscard]] outcome<std::unique_ptr<link>> open(const plan& p, const connection_plan& which,
@@ -29,7 +29,7 @@ private:
     [[nodiscard]] outcome<void> subscribe(amqp_dialogue& talk, const plan& p, const subscription_plan& each,
                                           std::uint16_t channel, unsigned tag);
 
-    amqp_uri uri_;
+    broker_uri uri_;
     const options& options_;
     std::string broker_;
 };

@@ -3,8 +3,11 @@
 #include "bench/load/amqp_driver.hpp"
 #include "bench/load/condition.hpp"
 #include "bench/load/connection_scenarios.hpp"
+#include "bench/load/crossing_driver.hpp"
 #include "bench/load/format.hpp"
+#include "bench/load/http_driver.hpp"
 #include "bench/load/loopback_peer.hpp"
+#include "bench/load/mqtt_driver.hpp"
 #include "bench/load/option_table.hpp"
 #include "bench/load/report_files.hpp"
 #include "bench/load/report_text.hpp"
@@ -33,9 +36,25 @@ void raise_descriptor_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-outcome<report> run_at(const options& o, const amqp_uri& uri) {
-    amqp_driver driver{uri, o};
-    return run_load(o, driver, [&](const interval& each) {
+std::unique_ptr<driver> driver_for(protocol p, const options& o) {
+    switch (p) {
+        case protocol::amqp: return std::make_unique<amqp_driver>(o.uri_of(p), o);
+        case protocol::mqtt: return std::make_unique<mqtt_driver>(o.uri_of(p), o);
+        case protocol::http: return std::make_unique<http_driver>(o.uri_of(p), o);
+    }
+    return nullptr;
+}
+
+std::unique_ptr<driver> make_driver(const options& o) {
+    auto consuming = driver_for(o.consumed_by(), o);
+    if (!o.is_crossing())
+        return consuming;
+    return std::make_unique<crossing_driver>(driver_for(o.published_by(), o), std::move(consuming));
+}
+
+outcome<report> run_at(const options& o) {
+    const auto driver = make_driver(o);
+    return run_load(o, *driver, [&](const interval& each) {
         if (o.quiet)
             return;
         fmt::print("{}", interval_line(o, each));
@@ -44,7 +63,7 @@ outcome<report> run_at(const options& o, const amqp_uri& uri) {
 }
 
 // The peak in closed loop, then the asked share of it as a rate for each producer.
-outcome<report> run_at_share_of_peak(options o, const amqp_uri& uri) {
+outcome<report> run_at_share_of_peak(options o) {
     const double share = o.rate.value / 100;
     options closed = o;
     closed.rate = {};
@@ -53,14 +72,14 @@ outcome<report> run_at_share_of_peak(options o, const amqp_uri& uri) {
         closed.in_flight = peak_in_flight;
     closed.seconds = o.peak_seconds;
     fmt::print("measuring the peak for {:.0f} s\n", closed.seconds);
-    auto peak = run_at(closed, uri);
+    auto peak = run_at(closed);
     if (!peak)
         return peak;
     const double copies = std::max(1U, make_plan(o).copies);
     const double peak_per_s = o.consumers != 0 ? peak->received_per_s() / copies : peak->sent_per_s();
     o.rate = {rate_option::unit::per_second, std::max(1.0, peak_per_s * share / std::max(1U, o.producers))};
     fmt::print("peak {:.0f}/s; now {:.0f}/s for each producer\n", peak_per_s, o.rate.value);
-    auto result = run_at(o, uri);
+    auto result = run_at(o);
     if (result)
         result->peak_per_s = peak_per_s;
     return result;
@@ -97,12 +116,12 @@ outcome<std::vector<condition>> bars_of(const options& o) {
     return bars;
 }
 
-int bench_messages(const options& o, const amqp_uri& uri) {
+int bench_messages(const options& o) {
     const auto bars = bars_of(o);
     if (!bars)
         return say(exit_code::usage, bars.error());
     const bool share = o.rate.is == rate_option::unit::percent_of_peak;
-    const auto result = share ? run_at_share_of_peak(o, uri) : run_at(o, uri);
+    const auto result = share ? run_at_share_of_peak(o) : run_at(o);
     if (!result)
         return say(exit_code::unreachable, result.error());
     fmt::print("{}", summary(o, *result));
@@ -111,8 +130,8 @@ int bench_messages(const options& o, const amqp_uri& uri) {
     return judge(*bars, *result);
 }
 
-int bench_connections(const options& o, const amqp_uri& uri) {
-    const auto result = o.what == scenario::conn ? hold_connections(o, uri) : churn(o, uri);
+int bench_connections(const options& o) {
+    const auto result = o.what == scenario::conn ? hold_connections(o) : churn(o);
     if (!result)
         return say(exit_code::unreachable, result.error());
     fmt::print("{}", summary(o, *result));
@@ -134,15 +153,16 @@ int bench_self(options o) {
     for (const part& each :
          {part{"publish", loopback_peer::role::sink, 1, 0}, part{"consume", loopback_peer::role::source, 0, 1},
           part{"both", loopback_peer::role::broker, 1, 1}}) {
-        const loopback_peer peer{each.peer};
+        const loopback_peer peer{o.uri.speaks, each.peer};
         o.name = each.name;
         o.producers = each.producers;
         o.consumers = each.consumers;
         // Nothing more is coming in that could be waited for: a source never ends.
         o.drain_seconds = each.peer == loopback_peer::role::source ? 0 : 1;
-        amqp_uri uri;
-        uri.port = fmt::format("{}", peer.port());
-        const auto result = run_at(o, uri);
+        o.size = std::max(o.size, static_cast<std::uint32_t>(stamp_bytes_of(o.form())));
+        o.uri.host = "127.0.0.1";
+        o.uri.port = fmt::format("{}", peer.port());
+        const auto result = run_at(o);
         if (!result)
             return say(exit_code::failed, result.error());
         fmt::print("{:<8} {:6.1f} ns of generator CPU a message, {} sent/s, {} received/s\n", each.name,
@@ -152,15 +172,22 @@ int bench_self(options o) {
     return static_cast<int>(exit_code::done);
 }
 
-int bench(const options& o, const amqp_uri& uri) {
+int bench(const options& o) {
     switch (o.what) {
         case scenario::amqp:
         case scenario::fanout:
         case scenario::queues:
         case scenario::topic:
-        case scenario::latency: return bench_messages(o, uri);
+        case scenario::mqtt:
+        case scenario::amqp_mqtt:
+        case scenario::mqtt_amqp:
+        case scenario::http:
+        case scenario::sse:
+        case scenario::amqp_sse:
+        case scenario::mqtt_sse:
+        case scenario::latency: return bench_messages(o);
         case scenario::conn:
-        case scenario::churn: return bench_connections(o, uri);
+        case scenario::churn: return bench_connections(o);
         case scenario::self: return bench_self(o);
     }
     return static_cast<int>(exit_code::usage);
@@ -177,11 +204,8 @@ int bench_main(std::span<const std::string> arguments) {
     const auto o = parse_options(arguments);
     if (!o)
         return say(exit_code::usage, o.error());
-    const auto uri = parse_amqp_uri(o->uri);
-    if (!uri)
-        return say(exit_code::usage, uri.error());
     raise_descriptor_limit();
-    return bench(*o, *uri);
+    return bench(*o);
 }
 
 }  // namespace linnet::load

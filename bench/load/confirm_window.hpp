@@ -42,6 +42,8 @@ public:
     }
 
     [[nodiscard]] bool empty() const noexcept { return oldest_ == next_; }
+    // The lowest open number; the next one to open, if none is.
+    [[nodiscard]] std::uint64_t oldest() const noexcept { return oldest_; }
 
 private:
     [[nodiscard]] std::size_t slot(std::uint64_t number) const noexcept { return number & (intended_.size() - 1); }

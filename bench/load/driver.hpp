@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -38,6 +39,9 @@ struct run_state {
     alignas(64) std::atomic<std::uint64_t> delivered{0};
 };
 
+// How many answers of each status there were, of protocols that answer with one.
+using answer_counts = std::map<unsigned, std::uint64_t>;
+
 class link {
 public:
     link() = default;
@@ -58,6 +62,7 @@ public:
     // Whichever of -C and -D is set: all producers have sent (and had confirmed) theirs, all consumers got theirs.
     [[nodiscard]] virtual bool finished() const noexcept = 0;
     [[nodiscard]] virtual sequence_faults faults() const noexcept = 0;
+    [[nodiscard]] virtual answer_counts answers() const { return {}; }
     // Says goodbye; the link is not used after that.
     virtual void close() noexcept = 0;
 };

@@ -92,17 +92,14 @@ public:
     // A message arrived; `head` holds its first min(size, stamp_bytes) bytes.
     void received(stream_watch& watch, const std::uint8_t* head, std::size_t size, std::int64_t now_ns) {
         ++now.received;
-        if (size < stamp_time_bytes)
-            return;
-        const stamp s = read_stamp(head, size);
-        watch.saw(s.stream, s.sequence);
-        // Messages that left together come back together: one histogram update for each run of alike stamps.
-        if (s.time_ns != run_time_ || now_ns != run_now_) {
-            flush_run();
-            run_time_ = s.time_ns;
-            run_now_ = now_ns;
-        }
-        ++run_length_;
+        if (size >= stamp_time_bytes)
+            saw(watch, read_stamp(head, size), now_ns);
+    }
+    // Likewise, where the stamp has been read already, if there is one.
+    void received(stream_watch& watch, const std::optional<stamp>& s, std::int64_t now_ns) {
+        ++now.received;
+        if (s)
+            saw(watch, *s, now_ns);
     }
 
     void confirmed(std::int64_t intended_ns, std::int64_t now_ns) noexcept {
@@ -124,6 +121,17 @@ public:
     counts now;
 
 private:
+    void saw(stream_watch& watch, const stamp& s, std::int64_t now_ns) {
+        watch.saw(s.stream, s.sequence);
+        // Messages that left together come back together: one histogram update for each run of alike stamps.
+        if (s.time_ns != run_time_ || now_ns != run_now_) {
+            flush_run();
+            run_time_ = s.time_ns;
+            run_now_ = now_ns;
+        }
+        ++run_length_;
+    }
+
     static std::uint64_t positive(std::int64_t ns) noexcept { return ns > 0 ? static_cast<std::uint64_t>(ns) : 0; }
 
     void flush_run() noexcept {

@@ -1,5 +1,7 @@
 #include "bench/load/option_table.hpp"
 
+#include "bench/load/option_check.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -31,8 +33,15 @@ constexpr std::array scenarios{
     scenario_entry{"fanout", scenario::fanout, "each consumer with a queue of its own on a fanout exchange"},
     scenario_entry{"queues", scenario::queues, "1000 queues, producers rotate over them"},
     scenario_entry{"topic", scenario::topic, "route over --bindings topic bindings with --keys different keys"},
+    scenario_entry{"mqtt", scenario::mqtt, "MQTT: every consumer of a topic gets every message, --qos 0, 1 or 2"},
+    scenario_entry{"amqp-mqtt", scenario::amqp_mqtt, "publish with AMQP, consume with MQTT"},
+    scenario_entry{"mqtt-amqp", scenario::mqtt_amqp, "publish with MQTT, consume with AMQP"},
+    scenario_entry{"http", scenario::http, "HTTP: each producer POSTs on a connection of its own; nobody consumes"},
+    scenario_entry{"sse", scenario::sse, "publish by POST, each consumer reads server-sent events"},
+    scenario_entry{"amqp-sse", scenario::amqp_sse, "publish with AMQP, read server-sent events"},
+    scenario_entry{"mqtt-sse", scenario::mqtt_sse, "publish with MQTT, read server-sent events"},
     scenario_entry{"latency", scenario::latency, "open loop at a share of the peak (--rate 50%)"},
-    scenario_entry{"conn", scenario::conn, "hold --connections idle connections with a channel each"},
+    scenario_entry{"conn", scenario::conn, "hold --connections idle connections, with a channel each in AMQP"},
     scenario_entry{"churn", scenario::churn, "open and close connections, channels or queues"},
     scenario_entry{"self", scenario::self, "the generator's own cost, against a sink and a source in this process"},
 };
@@ -129,10 +138,68 @@ outcome<void> churn_of(options& o, std::string_view value) {
     return failure("'{}' is not one of connection, channel, queue", value);
 }
 
+outcome<void> uri(broker_uri& to, std::string_view value) {
+    auto parsed = parse_broker_uri(value);
+    if (!parsed)
+        return tl::unexpected{parsed.error()};
+    to = std::move(*parsed);
+    return {};
+}
+
+outcome<void> quality(options& o, std::string_view value) {
+    if (value != "0" && value != "1" && value != "2")
+        return failure("'{}' is not one of 0, 1, 2", value);
+    o.qos = static_cast<mqtt::qos>(value.front() - '0');
+    return {};
+}
+
+outcome<void> source_of_events(options& o, std::string_view value) {
+    if (value == "topic")
+        return o.reads = event_source::topic, outcome<void>{};
+    if (value == "queue")
+        return o.reads = event_source::queue, outcome<void>{};
+    if (value == "stream")
+        return o.reads = event_source::stream, outcome<void>{};
+    return failure("'{}' is not one of topic, queue, stream", value);
+}
+
+outcome<void> path(std::string& to, std::string_view value) {
+    if (!value.starts_with('/'))
+        return failure("'{}' is not a path: it does not begin with /", value);
+    return text(to, value);
+}
+
+outcome<void> post_to(options& o, std::string_view value) {
+    return value == "linnet" || value == "rabbitmq" ? text(o.post_to, value) : path(o.post_to, value);
+}
+
+outcome<void> mqtt_version(options& o, std::string_view value) {
+    if (value == "3.1.1")
+        return o.version = mqtt::version::v3_1_1, outcome<void>{};
+    if (value == "5")
+        return o.version = mqtt::version::v5, outcome<void>{};
+    return failure("'{}' is not one of 3.1.1, 5", value);
+}
+
 #define LINNET_SET(expression) [](options& o, std::string_view v) -> outcome<void> { return expression; }
 
 constexpr std::array table{
-    option{"-h", "uri", "URI", "broker to drive: amqp://user:password@host:port/vhost", LINNET_SET(text(o.uri, v))},
+    option{"-h", "uri", "URI", "broker to drive: amqp://user:password@host:port/vhost, or mqtt://, or http://",
+           LINNET_SET(uri(o.uri, v))},
+    option{"", "mqtt-uri", "URI", "scenarios of two protocols: the same broker's MQTT side",
+           LINNET_SET(uri(o.mqtt_uri, v))},
+    option{"", "http-uri", "URI", "scenarios of two protocols: the same broker's HTTP side",
+           LINNET_SET(uri(o.http_uri, v))},
+    option{"", "qos", "0|1|2", "MQTT: of publishes and subscriptions", LINNET_SET(quality(o, v))},
+    option{"", "mqtt-version", "3.1.1|5", "MQTT: the version to speak", LINNET_SET(mqtt_version(o, v))},
+    option{"", "shared", "", "MQTT: consumers of a topic share one subscription", LINNET_SET(flag(o.shared, v))},
+    option{"", "reads", "WHAT", "SSE: topic, queue (its readers compete) or stream",
+           LINNET_SET(source_of_events(o, v))},
+    option{"", "post-to", "WHERE",
+           "HTTP: linnet, rabbitmq (its management API) or a path of any server, with %s for the name",
+           LINNET_SET(post_to(o, v))},
+    option{"", "events-at", "PATH", "SSE: a path of any server, with %s for the name (default: Linnet's)",
+           LINNET_SET(path(o.events_at, v))},
     option{"-x", "producers", "N", "producers", LINNET_SET(number(o.producers, v))},
     option{"-y", "consumers", "N", "consumers", LINNET_SET(number(o.consumers, v))},
     option{"", "producers-per-connection", "N", "producers that share a connection",
@@ -141,14 +208,17 @@ constexpr std::array table{
            LINNET_SET(number(o.consumers_per_connection, v))},
     option{"", "channels", "N", "channels for the consumers of a connection (0: one each)",
            LINNET_SET(number(o.channels, v))},
-    option{"-s", "size", "BYTES", "payload; the first 16 bytes hold sequence, time and stream",
+    option{"-s", "size", "BYTES", "payload; the first 16 bytes (HTTP, SSE: 32) hold sequence, time and stream",
            LINNET_SET(number(o.size, v))},
     option{"-r", "rate", "N|P%", "messages a second for each producer, or a share of the measured peak for all",
            LINNET_SET(rate(o, v))},
     option{"-R", "consumer-rate", "N", "messages a second for each consumer", LINNET_SET(number(o.consumer_rate, v))},
-    option{"-c", "confirm", "N", "publisher confirms, at most N outstanding (0: off)",
+    option{"-c", "confirm", "N",
+           "publisher confirms, at most N outstanding (0: off); MQTT: of QoS 1 and 2 (100); HTTP: requests in a "
+           "pipeline (1)",
            LINNET_SET(number(o.confirm_window, v))},
-    option{"-q", "prefetch", "N", "unacknowledged messages a consumer may hold (0: unlimited)",
+    option{"-q", "prefetch", "N",
+           "unacknowledged messages a consumer may hold (0: unlimited; MQTT: the Receive Maximum of 5)",
            LINNET_SET(number(o.prefetch, v))},
     option{"-a", "autoack", "", "consume without acknowledgements", LINNET_SET(flag(o.auto_ack, v))},
     option{"-A", "multi-ack", "N", "acknowledge every N messages, with multiple", LINNET_SET(number(o.multi_ack, v))},
@@ -156,7 +226,7 @@ constexpr std::array table{
     option{"-D", "consumer-messages", "N", "messages for each consumer", LINNET_SET(number(o.consumer_messages, v))},
     option{"", "in-flight", "N", "hold producers back while N messages are not yet consumed (0: off)",
            LINNET_SET(number(o.in_flight, v))},
-    option{"-f", "flag", "F", "persistent, mandatory; may be repeated",
+    option{"-f", "flag", "F", "persistent (HTTP: Durability: stored, else memory), mandatory; may be repeated",
            LINNET_SET(each_of(v, [&](std::string_view f) { return message_flag(o, f); }))},
     option{"-u", "queue", "NAME", "queue", LINNET_SET(text(o.queue, v))},
     option{"-qp", "queue-pattern", "FORMAT", "queue names from a pattern, as perf-%d",
@@ -262,9 +332,26 @@ std::string text_of(const toml::node& node) {
     return {};
 }
 
+// The least that has a whole stamp in it.
+constexpr std::uint32_t text_size = stamp_bytes_of(stamp_form::text);
+
 void set_defaults(options& o) {
     switch (o.what) {
+        case scenario::mqtt: o.uri = o.mqtt_uri; break;
+        case scenario::http:
+            o.uri = o.http_uri;
+            o.consumers = 0;
+            o.size = text_size;
+            break;
+        case scenario::sse:
+            o.uri = o.http_uri;
+            o.size = text_size;
+            break;
+        case scenario::amqp_sse:
+        case scenario::mqtt_sse: o.size = text_size; break;
         case scenario::amqp:
+        case scenario::amqp_mqtt:
+        case scenario::mqtt_amqp:
         case scenario::conn:
         case scenario::churn: break;
         case scenario::self: o.auto_ack = true; break;
@@ -343,36 +430,6 @@ outcome<void> load_workload(options& o, const std::string& path) {
     return {};
 }
 
-outcome<void> check(const options& o) {
-    if (o.queue_pattern_to < o.queue_pattern_from)
-        return failure("--queue-pattern-to is below --queue-pattern-from");
-    if (!o.queue_pattern.empty() && o.queue_pattern.find("%d") == std::string::npos) {
-        return failure("--queue-pattern needs a %d");
-    }
-    if (o.producers == 0 && o.consumers == 0)
-        return failure("nothing to do: no producers and no consumers");
-    if (o.producers_per_connection == 0 || o.consumers_per_connection == 0) {
-        return failure("a connection carries at least one producer or consumer");
-    }
-    if (o.threads == 0)
-        return failure("--threads must be at least 1");
-    if (o.interval_seconds < 0.01)
-        return failure("--interval must be at least 0.01");
-    if (o.multi_ack == 0)
-        return failure("--multi-ack must be at least 1");
-    if (!o.auto_ack && o.prefetch != 0 && o.multi_ack > o.prefetch) {
-        return failure("--multi-ack {} would never be reached with --prefetch {}", o.multi_ack, o.prefetch);
-    }
-    if (o.in_flight != 0 && o.consumers == 0)
-        return failure("--in-flight needs consumers");
-    if (o.confirm_window > 1U << 20)
-        return failure("--confirm: at most {}", 1U << 20);
-    if (o.what == scenario::topic && (o.bindings == 0 || o.keys == 0)) {
-        return failure("topic needs --bindings and --keys of at least 1");
-    }
-    return {};
-}
-
 outcome<options> parse_options(std::span<const std::string> arguments) {
     options o;
     if (!arguments.empty() && !arguments.front().starts_with('-')) {
@@ -386,6 +443,7 @@ outcome<options> parse_options(std::span<const std::string> arguments) {
     }
     if (auto done = check(o); !done)
         return tl::unexpected{done.error()};
+    settle(o);
     return o;
 }
 

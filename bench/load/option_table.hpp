@@ -25,9 +25,6 @@ namespace linnet::load {
 // A scenario's defaults; what the user sets comes after them.
 [[nodiscard]] outcome<void> choose_scenario(options& o, std::string_view name);
 
-// What cannot work together.
-[[nodiscard]] outcome<void> check(const options& o);
-
 [[nodiscard]] std::string help_text();
 [[nodiscard]] std::string_view name_of(scenario s) noexcept;
 

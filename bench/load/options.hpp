@@ -4,6 +4,10 @@
 // holds the list. A workload file (TOML) sets the same values under the long names.
 #pragma once
 
+#include "bench/load/broker_uri.hpp"
+#include "bench/load/stamp.hpp"
+#include "protocol/mqtt/constants.hpp"
+
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -11,7 +15,23 @@
 
 namespace linnet::load {
 
-enum class scenario : std::uint8_t { amqp, fanout, queues, topic, latency, conn, churn, self };
+enum class scenario : std::uint8_t {
+    amqp,
+    fanout,
+    queues,
+    topic,
+    mqtt,
+    amqp_mqtt,
+    mqtt_amqp,
+    http,
+    sse,
+    amqp_sse,
+    mqtt_sse,
+    latency,
+    conn,
+    churn,
+    self
+};
 
 // Messages a second for each producer: as fast as possible, a number, or a share of the peak that a first,
 // closed-loop run measures.
@@ -25,10 +45,15 @@ struct rate_option {
 
 enum class churn_kind : std::uint8_t { connection, channel, queue };
 
+// What a reader of server-sent events reads.
+enum class event_source : std::uint8_t { topic, queue, stream };
+
 struct options {
     scenario what = scenario::amqp;
     std::string name;  // of the workload, for the report
-    std::string uri = "amqp://guest:guest@127.0.0.1:5672";
+    broker_uri uri;
+    broker_uri mqtt_uri{.speaks = protocol::mqtt, .port = "1883"};  // of a crossing's other side
+    broker_uri http_uri{.speaks = protocol::http, .port = "15672"};
 
     // Load.
     unsigned producers = 1;
@@ -48,6 +73,13 @@ struct options {
     std::uint64_t in_flight = 0;  // messages between producers and consumers, 0: unbounded
     bool persistent = false;
     bool mandatory = false;
+    mqtt::version version = mqtt::version::v3_1_1;
+    mqtt::qos qos = mqtt::qos::at_most_once;  // of what is published, and of subscriptions
+    bool shared = false;                      // MQTT 5: the consumers of a topic compete
+    event_source reads = event_source::topic;
+    // HTTP: whose way of publishing it is: `linnet`, `rabbitmq`, or a path of any server, in which %s is the name.
+    std::string post_to = "linnet";
+    std::string events_at;  // a path likewise; empty: Linnet's
 
     // Topology.
     std::string queue = "linnet-bench";
@@ -83,6 +115,42 @@ struct options {
     std::vector<std::string> fail_if;
     int broker_pid = 0;
     bool quiet = false;
+
+    // The two differ in a crossing alone.
+    [[nodiscard]] protocol published_by() const noexcept {
+        return what == scenario::mqtt_amqp || what == scenario::mqtt_sse ? protocol::mqtt : uri.speaks;
+    }
+    [[nodiscard]] protocol consumed_by() const noexcept {
+        if (what == scenario::amqp_sse || what == scenario::mqtt_sse)
+            return protocol::http;
+        return what == scenario::amqp_mqtt ? protocol::mqtt : uri.speaks;
+    }
+    [[nodiscard]] bool is_crossing() const noexcept { return published_by() != consumed_by(); }
+    // Where that protocol is spoken.
+    [[nodiscard]] const broker_uri& uri_of(protocol p) const noexcept {
+        if (!is_crossing() || p == protocol::amqp)
+            return uri;
+        return p == protocol::mqtt ? mqtt_uri : http_uri;
+    }
+
+    // Events are of names that nobody has declared.
+    [[nodiscard]] bool reads_topics() const noexcept {
+        return consumed_by() == protocol::http && consumers != 0 && reads == event_source::topic;
+    }
+    // Each consumer of a name gets all of it; else they compete.
+    [[nodiscard]] bool everyone_gets_all() const noexcept {
+        switch (consumed_by()) {
+            case protocol::amqp: return false;
+            case protocol::mqtt: return !shared;
+            case protocol::http: return reads != event_source::queue;
+        }
+        return false;
+    }
+    // Events and JSON are text; so is what an HTTP publisher sends.
+    [[nodiscard]] stamp_form form() const noexcept {
+        const bool is_text = published_by() == protocol::http || consumed_by() == protocol::http;
+        return is_text ? stamp_form::text : stamp_form::binary;
+    }
 
     [[nodiscard]] unsigned queue_count() const noexcept {
         return queue_pattern.empty() ? 1 : queue_pattern_to - queue_pattern_from + 1;

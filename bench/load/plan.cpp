@@ -64,9 +64,12 @@ void add_shared_key(plan& p, const options& o, const std::string& key) {
     p.copies = static_cast<unsigned>(p.queues.size());
 }
 
-// Every queue under its own name; the queues are dealt out among the producers.
+// Every queue under its own name; the queues are dealt out among the producers. With MQTT, and of events, they are
+// topics, of which every consumer gets all messages unless the subscription is shared.
 void add_queue_keys(plan& p, const options& o) {
     const auto queues = static_cast<unsigned>(p.queues.size());
+    if (o.everyone_gets_all())
+        p.copies = std::max(o.consumers / queues, 1U);
     if (!p.exchange.empty()) {
         for (unsigned q = 0; q < queues; ++q)
             p.bindings.push_back({q, p.queues[q]});
@@ -88,13 +91,14 @@ void add_connections(plan& p, const options& o) {
         p.connections.back().producers.push_back(i);
     }
     const auto queues = static_cast<unsigned>(p.queues.size());
+    const bool competing = o.consumers > queues && !o.everyone_gets_all();
     for (unsigned i = 0; i < o.consumers; ++i) {
         if (i % o.consumers_per_connection == 0)
             p.connections.emplace_back();
         connection_plan& at = p.connections.back();
-        // More queues than consumers: each consumer takes several. Fewer: several consumers compete.
+        // More queues than consumers: each consumer takes several.
         for (unsigned q = i % queues; q < queues; q += o.consumers) {
-            at.subscriptions.push_back({q, i, o.consumers > queues});
+            at.subscriptions.push_back({q, i, competing});
         }
     }
     for (connection_plan& each : p.connections) {
@@ -107,7 +111,7 @@ void add_connections(plan& p, const options& o) {
 
 plan make_plan(const options& o) {
     plan p;
-    p.exchange = o.exchange;
+    p.exchange = o.exchange.empty() && o.is_crossing() ? "amq.topic" : o.exchange;
     p.exchange_type = o.exchange_type.empty() && !o.exchange.empty() ? "direct" : o.exchange_type;
     if (p.exchange.empty() && !p.exchange_type.empty())
         p.exchange = "linnet-bench." + p.exchange_type;

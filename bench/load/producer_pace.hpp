@@ -58,6 +58,9 @@ public:
             window_->settle(number, multiple, settled);
     }
 
+    // The lowest number that is not settled; with a window only.
+    [[nodiscard]] std::uint64_t oldest() const noexcept { return window_ ? window_->oldest() : 0; }
+
     [[nodiscard]] bool open_loop() const noexcept { return when_.open_loop(); }
     [[nodiscard]] bool finished() const noexcept { return left_ == 0 && (!window_ || window_->empty()); }
 

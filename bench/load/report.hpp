@@ -1,6 +1,7 @@
 // What a run found out; everything that is printed or written is made from this.
 #pragma once
 
+#include "bench/load/driver.hpp"
 #include "bench/load/histogram.hpp"
 #include "bench/load/meter.hpp"
 #include "bench/load/options.hpp"
@@ -31,6 +32,7 @@ struct broker_cost {
     double cpu_s_per_million = 0;  // delivered messages; published ones where nobody consumes
     std::uint64_t rss_bytes = 0;   // at the end
     std::uint64_t rss_before_bytes = 0;
+    std::uint64_t rss_idle_bytes = 0;  // before the first connection of the load
     std::uint64_t context_switches = 0;
 };
 
@@ -46,6 +48,7 @@ struct report {
     counts total;
     std::uint64_t never_arrived = 0;  // sent and not delivered within --drain; 0 without consumers
     sequence_faults faults;
+    answer_counts answers;  // the whole run's
     histograms times;
     std::optional<broker_cost> cost;
     double generator_cpu_seconds = 0;

@@ -74,9 +74,17 @@ std::string cost_json(const report& r) {
         return "null";
     return fmt::format(
         R"({{"cpu_seconds": {:.3f}, "cpu_s_per_million": {:.4f}, "rss_bytes": {}, "rss_before_bytes": {}, )"
-        R"("context_switches": {}}})",
+        R"("rss_idle_bytes": {}, "context_switches": {}}})",
         r.cost->cpu_seconds, r.cost->cpu_s_per_million, r.cost->rss_bytes, r.cost->rss_before_bytes,
-        r.cost->context_switches);
+        r.cost->rss_idle_bytes, r.cost->context_switches);
+}
+
+std::string answers_json(const answer_counts& answers) {
+    std::string out = "{";
+    const char* comma = "";
+    for (const auto& [status, count] : answers)
+        out += fmt::format("{}\"{}\": {}", std::exchange(comma, ", "), status, count);
+    return out + '}';
 }
 
 // ---- SVG -------------------------------------------------------------------------------------
@@ -182,6 +190,7 @@ std::string json_report(const options& o, const report& r) {
         r.seconds, r.peak_per_s, r.offered_per_s, r.sent_per_s(), r.received_per_s(), r.confirmed_per_s(), r.total.sent,
         r.total.received, r.total.confirmed, r.total.nacked, r.total.returned, r.total.redelivered, r.faults.missing,
         r.faults.duplicates, r.faults.out_of_order, r.never_arrived);
+    out += fmt::format(" \"answers\": {},\n", answers_json(r.answers));
     out += fmt::format(" \"broker_cost\": {},\n \"generator\": {{\"cpu_seconds\": {:.3f}, \"ns_per_message\": {:.1f}, "
                        "\"utilisation\": {:.3f}, \"bottleneck\": {}}},\n",
                        cost_json(r), r.generator_cpu_seconds, r.generator_ns_per_message(), r.generator_utilisation,

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace linnet::load {
 namespace {
@@ -57,10 +58,11 @@ std::string broker_lines(const report& r) {
         return {};
     const broker_cost& c = *r.cost;
     return fmt::format(
-        "  broker    {:.3f} CPU s a million messages ({:.2f} CPU s in {:.2f} s, {:.0f} %), RSS {} (was {}), "
-        "{} context switches\n",
+        "  broker    {:.3f} CPU s a million messages ({:.2f} CPU s in {:.2f} s, {:.0f} %), RSS {} (was {}, idle "
+        "{}), {} context switches\n",
         c.cpu_s_per_million, c.cpu_seconds, r.seconds, 100 * c.cpu_seconds / std::max(r.seconds, 1e-9),
-        human_bytes(c.rss_bytes), human_bytes(c.rss_before_bytes), grouped(static_cast<double>(c.context_switches)));
+        human_bytes(c.rss_bytes), human_bytes(c.rss_before_bytes), human_bytes(c.rss_idle_bytes),
+        grouped(static_cast<double>(c.context_switches)));
 }
 
 std::string trouble_lines(const report& r) {
@@ -72,6 +74,12 @@ std::string trouble_lines(const report& r) {
     }
     if ((t.nacked | t.returned | t.redelivered) != 0) {
         out += fmt::format("  refused   {} nacked, {} returned, {} redelivered\n", t.nacked, t.returned, t.redelivered);
+    }
+    if (!r.answers.empty()) {
+        const char* comma = "  answers  ";
+        for (const auto& [status, count] : r.answers)
+            out += fmt::format("{} {}: {}", std::exchange(comma, ","), status, grouped(static_cast<double>(count)));
+        out += '\n';
     }
     if (r.generator_is_bottleneck()) {
         out += fmt::format(

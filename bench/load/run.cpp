@@ -36,7 +36,11 @@ public:
 
     outcome<report> go(const on_interval& tell) {
         result_.offered_per_s = offered_per_s();
-        auto done = driver_.prepare(plan_).and_then([&] { return open_links(); });
+        auto done = driver_.prepare(plan_).and_then([&] {
+            if (options_.broker_pid != 0)
+                idle_ = read_usage(options_.broker_pid);
+            return open_links();
+        });
         if (!done)
             return tl::unexpected{done.error()};
         result_.broker = driver_.broker();
@@ -173,6 +177,7 @@ private:
         cost.cpu_s_per_million = messages > 0 ? cost.cpu_seconds * 1e6 / messages : 0;
         cost.rss_bytes = last_.broker->rss_bytes;
         cost.rss_before_bytes = first_.broker->rss_bytes;
+        cost.rss_idle_bytes = idle_ ? idle_->rss_bytes : 0;
         cost.context_switches = last_.broker->context_switches - first_.broker->context_switches;
         result_.cost = cost;
     }
@@ -205,6 +210,8 @@ private:
             each.join();
             result_.times.add(*each.rest());
             result_.faults += each.faults();
+            for (const auto& [status, count] : each.answers())
+                result_.answers[status] += count;
             if (!each.error().empty())
                 error_ = each.error();
         }
@@ -219,6 +226,7 @@ private:
     run_state state_;
     std::deque<worker> workers_;
     steady::time_point started_;
+    std::optional<process_usage> idle_;
     mark first_;  // of the measured time
     mark last_;
     report result_;

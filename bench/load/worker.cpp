@@ -176,4 +176,13 @@ sequence_faults worker::faults() const noexcept {
     return sum;
 }
 
+answer_counts worker::answers() const {
+    answer_counts sum;
+    for (const auto& each : links_) {
+        for (const auto& [status, count] : each->answers())
+            sum[status] += count;
+    }
+    return sum;
+}
+
 }  // namespace linnet::load

@@ -41,6 +41,7 @@ public:
     // After join().
     [[nodiscard]] const std::string& error() const noexcept { return error_; }
     [[nodiscard]] sequence_faults faults() const noexcept;
+    [[nodiscard]] answer_counts answers() const;
     [[nodiscard]] std::unique_ptr<histograms> rest() { return meter_.take_histograms(); }
 
 private:

@@ -43,6 +43,8 @@ constexpr std::string_view debug_checks() {
 
 }  // namespace
 
+std::string version_number() { return LINNET_VERSION; }
+
 std::string version_line() {
     return fmt::format("linnet {} ({}, {}, asio {}, openssl {})", LINNET_VERSION, LINNET_GIT_SHA, compiler(),
                        asio_version(), OpenSSL_version(OPENSSL_VERSION_STRING));

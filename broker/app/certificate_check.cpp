@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <memory>
 
 namespace linnet::app {
@@ -58,6 +59,14 @@ certificate_problems check_certificate_files(const std::string& cert_file, const
     }
     ERR_clear_error();
     return problems;
+}
+
+std::int64_t certificate_ends_s(const std::string& cert_file) {
+    const auto cert = first_certificate(cert_file);
+    std::tm ends{};
+    const bool known = cert && ASN1_TIME_to_tm(X509_get0_notAfter(cert.get()), &ends) == 1;
+    ERR_clear_error();
+    return known ? std::int64_t{::timegm(&ends)} : 0;
 }
 
 }  // namespace linnet::app

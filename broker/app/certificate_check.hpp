@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace linnet::app {
@@ -16,5 +17,8 @@ struct certificate_problems {
 // Empty names are not looked at; files that cannot be read count as empty.
 [[nodiscard]] certificate_problems check_certificate_files(const std::string& cert_file, const std::string& key_file,
                                                            const std::string& key_password, const std::string& ca_file);
+
+// When the first certificate in that file ends to be valid, in seconds since 1970; 0: it cannot be told.
+[[nodiscard]] std::int64_t certificate_ends_s(const std::string& cert_file);
 
 }  // namespace linnet::app

@@ -2,10 +2,13 @@
 
 #include "broker/app/build_info.hpp"
 #include "broker/app/config_text.hpp"
+#include "broker/app/password.hpp"
+#include "broker/app/scram_verifier.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <iostream>
 #include <sstream>
 
 namespace linnet::app {
@@ -17,11 +20,17 @@ struct flags {
     std::vector<std::string> listeners;
     std::vector<std::string> shorthands;  // key.path=value, from --data-dir and its like
     std::string key;
+    std::string hash_form;
     bool check = false;
     bool version = false;
     bool build_info = false;
     bool default_config = false;
     bool environment = false;
+    bool salvage = false;
+    std::optional<std::string> backup_to;
+    std::optional<std::string> restore_from;
+    bool quiet = false;
+    bool json = false;
 };
 
 void add_shorthand(CLI::App& app, flags& f, const std::string& flag, const std::string& key, const std::string& help) {
@@ -29,6 +38,21 @@ void add_shorthand(CLI::App& app, flags& f, const std::string& flag, const std::
            flag, [&f, key](const std::string& value) { f.shorthands.push_back(key + '=' + value); },
            fmt::format("{} (--set {}=...)", help, key))
         ->group("Settings");
+}
+
+void describe_backup(CLI::App& app, flags& f) {
+    constexpr auto group = "Backup";
+    auto* to = app.add_option("--backup-to", f.backup_to,
+                              "Copy the data folder, of a broker that runs or of none, into a new folder, and exit")
+                   ->type_name("FOLDER")
+                   ->group(group);
+    app.add_option("--restore-from", f.restore_from,
+                   "Make the data folder, which must be missing or empty, from a backup, and exit")
+        ->type_name("FOLDER")
+        ->group(group)
+        ->excludes(to);
+    app.add_flag("-q,--quiet", f.quiet, "Show no progress")->group(group);
+    app.add_flag("--json", f.json, "Say what has been done as JSON")->group(group);
 }
 
 void describe(CLI::App& app, flags& f) {
@@ -51,6 +75,11 @@ void describe(CLI::App& app, flags& f) {
         ->group("Configuration");
     app.add_flag("--print-env", f.environment, "Print the environment variable of every key and exit")
         ->group("Configuration");
+    app.add_option("--hash-password", f.hash_form,
+                   "Read a password from a line of standard input, print it as password_hash wants it and exit")
+        ->type_name("FORM")
+        ->check(CLI::IsMember({"argon2id", "scram-sha-256"}))
+        ->group("Configuration");
     app.add_option("--explain", f.key, "Say what a key or a table is for and exit")
         ->type_name("KEY")
         ->group("Configuration");
@@ -59,6 +88,10 @@ void describe(CLI::App& app, flags& f) {
         ->type_name("PROTOCOL=ADDRESS:PORT")
         ->take_all()
         ->group("Settings");
+    app.add_flag("--salvage", f.salvage,
+                 "Start although the store is damaged: leave out exactly the bad records, and name them")
+        ->group("Settings");
+    describe_backup(app, f);
     add_shorthand(app, f, "--data-dir", "data_dir", "Where everything that outlives the process is kept");
     add_shorthand(app, f, "--shards", "shards", "Reactor threads; 0: one a core");
     add_shorthand(app, f, "--log-level", "log.level", "debug, info, warning, error or off");
@@ -83,6 +116,15 @@ action action_of(const flags& f) {
     if (!f.key.empty()) {
         return action::explain;
     }
+    if (!f.hash_form.empty()) {
+        return action::hash_password;
+    }
+    if (f.backup_to) {
+        return action::back_up;
+    }
+    if (f.restore_from) {
+        return action::restore;
+    }
     return f.check ? action::check_config : action::run;
 }
 
@@ -105,6 +147,16 @@ answer check_config(const config_sources& sources) {
     const auto files = loaded->files.empty() ? std::string{"the built-in configuration"}
                                              : fmt::format("{}", fmt::join(loaded->files, ", "));
     return {exit_code::ok, fmt::format("{} is valid ({})\n", files, loaded->digest), std::move(warnings)};
+}
+
+answer hash_password(const std::string& form) {
+    constexpr std::uint32_t scram_iterations = 10'000;
+    auto password = std::string{};
+    if (!std::getline(std::cin, password) || password.empty()) {
+        return {exit_code::usage, {}, "there is no password on standard input\n"};
+    }
+    const auto hash = form == "argon2id" ? argon2id(password) : scram_sha256(password, scram_iterations);
+    return {exit_code::ok, hash + '\n', {}};
 }
 
 answer explain(const std::string& key) {
@@ -133,18 +185,29 @@ result<command_line, answer> parse_command_line(int argc, const char* const* arg
     sources.settings.insert(sources.settings.end(), f.settings.begin(), f.settings.end());
     sources.settings.insert(sources.settings.end(), f.shorthands.begin(), f.shorthands.end());
     sources.listeners.insert(sources.listeners.end(), f.listeners.begin(), f.listeners.end());
-    return command_line{action_of(f), std::move(sources), std::move(f.key)};
+    const auto what = action_of(f);
+    return command_line{what,
+                        std::move(sources),
+                        std::move(f.key),
+                        f.salvage,
+                        std::move(what == action::restore ? f.restore_from : f.backup_to).value_or(""),
+                        f.quiet,
+                        f.json,
+                        std::move(f.hash_form)};
 }
 
 std::optional<answer> answer_at_once(const command_line& line) {
     switch (line.what) {
-        case action::run: return std::nullopt;
+        case action::run:
+        case action::back_up:
+        case action::restore: return std::nullopt;
         case action::check_config: return check_config(line.sources);
         case action::print_version: return answer{exit_code::ok, version_line() + '\n', {}};
         case action::print_build_info: return answer{exit_code::ok, build_info_text(), {}};
         case action::print_default_config: return answer{exit_code::ok, default_config_text(), {}};
         case action::print_environment: return answer{exit_code::ok, environment_text(), {}};
         case action::explain: return explain(line.key);
+        case action::hash_password: return hash_password(line.hash_form);
     }
     return std::nullopt;
 }

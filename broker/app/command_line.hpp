@@ -14,6 +14,7 @@ enum class exit_code : int {
     ok = 0,
     failure = 1,
     usage = 64,
+    bad_data = 65,
     unreachable = 69,
     bug = 70,
     cannot_create = 73,
@@ -29,12 +30,20 @@ enum class action : std::uint8_t {
     print_default_config,
     print_environment,
     explain,
+    back_up,
+    restore,
+    hash_password,
 };
 
 struct command_line {
     action what = action::run;
     config_sources sources;  // the process's environment and search path, with the flags laid over
     std::string key;         // for explain
+    bool salvage = false;    // go on where the store is damaged
+    std::string folder;      // the backup's
+    bool quiet = false;      // no progress
+    bool json = false;       // what has become of it, as JSON
+    std::string hash_form;   // for hash_password
 };
 
 // What to print, and the code to leave with: the help that was asked for, a usage error, an answer.
@@ -48,7 +57,7 @@ struct answer {
 [[nodiscard]] result<command_line, answer> parse_command_line(int argc, const char* const* argv,
                                                               config_sources sources);
 
-// Does what needs no broker; nothing for action::run.
+// Does what needs no broker and takes no time; nothing for the others.
 [[nodiscard]] std::optional<answer> answer_at_once(const command_line& line);
 
 // One error a line, as people and editors read them.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/app/token_key.hpp"
 #include "broker/base/log.hpp"
 #include "broker/base/result.hpp"
 
@@ -50,10 +51,44 @@ struct tls_config {
     bool operator==(const tls_config&) const = default;
 };
 
-enum class listener_protocol : std::uint8_t { amqp, amqps };
+enum class listener_protocol : std::uint8_t { amqp, amqps, mqtt, mqtts, http, https, metrics };
 
 [[nodiscard]] constexpr std::string_view name(listener_protocol p) noexcept {
-    return p == listener_protocol::amqp ? "amqp" : "amqps";
+    switch (p) {
+        case listener_protocol::amqp: return "amqp";
+        case listener_protocol::amqps: return "amqps";
+        case listener_protocol::mqtt: return "mqtt";
+        case listener_protocol::mqtts: return "mqtts";
+        case listener_protocol::http: return "http";
+        case listener_protocol::https: return "https";
+        case listener_protocol::metrics: return "metrics";
+    }
+    return "";
+}
+// The same over TLS, and in the clear.
+[[nodiscard]] constexpr listener_protocol over_tls(listener_protocol p) noexcept {
+    switch (p) {
+        case listener_protocol::amqp:
+        case listener_protocol::amqps: return listener_protocol::amqps;
+        case listener_protocol::mqtt:
+        case listener_protocol::mqtts: return listener_protocol::mqtts;
+        case listener_protocol::http:
+        case listener_protocol::https: return listener_protocol::https;
+        case listener_protocol::metrics: return listener_protocol::metrics;
+    }
+    return p;
+}
+[[nodiscard]] constexpr listener_protocol in_the_clear(listener_protocol p) noexcept {
+    switch (p) {
+        case listener_protocol::amqp:
+        case listener_protocol::amqps: return listener_protocol::amqp;
+        case listener_protocol::mqtt:
+        case listener_protocol::mqtts: return listener_protocol::mqtt;
+        case listener_protocol::http:
+        case listener_protocol::https: return listener_protocol::http;
+        case listener_protocol::metrics: return listener_protocol::metrics;
+    }
+    return p;
 }
 
 struct listener_config {
@@ -77,14 +112,69 @@ struct limits_config {
     std::uint32_t handshake_timeout_ms = 0;
     std::uint32_t heartbeat_s = 0;  // offered to clients; 0: none
     std::uint64_t consumer_timeout_ms = 0;
+    std::uint32_t retained = 0;  // a vhost
+    std::uint32_t sessions = 0;
 
     bool operator==(const limits_config&) const = default;
 };
 
+enum class topic_mode : std::uint8_t { exact, rabbitmq };
+
+struct mqtt_config {
+    std::string exchange;
+    topic_mode topics = topic_mode::exact;
+    std::string vhost;
+    std::string anonymous_user;  // empty: clients without a user name are refused
+    std::uint16_t receive_maximum = 0;
+    std::uint16_t inflight_max = 0;
+    std::uint16_t topic_alias_maximum = 0;
+    std::uint32_t packet_bytes_max = 0;
+    std::uint32_t subscriptions_max = 0;      // a session
+    std::uint64_t session_expiry_max_ms = 0;  // 0: for ever
+    std::uint32_t keep_alive_max_ms = 0;      // 0: as clients want it
+    std::uint64_t live_bytes_max = 0;         // a connection
+    std::uint64_t shared_expiry_ms = 0;       // 0: never
+    std::uint32_t sys_interval_ms = 0;        // 0: nothing is published
+    bool refusal_reasons = false;
+
+    bool operator==(const mqtt_config&) const = default;
+};
+
+struct http_config {
+    std::vector<std::string> origins;  // pages that may open WebSockets, beside our own; "*": all
+    bool compress = false;
+    std::uint32_t idle_timeout_ms = 0;
+    std::uint32_t ping_interval_ms = 0;  // 0: none
+
+    bool operator==(const http_config&) const = default;
+};
+
 struct memory_config {
-    memory_amount high_watermark;  // publishers are blocked above it
+    memory_amount budget;  // publishers are blocked above it
 
     bool operator==(const memory_config&) const = default;
+};
+
+struct recorder_config {
+    std::uint32_t events = 0;  // a shard; 0: nothing is recorded
+
+    bool operator==(const recorder_config&) const = default;
+};
+
+enum class store_mode : std::uint8_t { durable, memory };
+
+struct store_config {
+    store_mode mode = store_mode::durable;
+    std::uint64_t segment_bytes = 0;
+    std::uint64_t disk_free_limit_bytes = 0;  // publishers are blocked below it; 0: never
+
+    bool operator==(const store_config&) const = default;
+};
+
+struct definitions_config {
+    std::string file;  // empty: none
+
+    bool operator==(const definitions_config&) const = default;
 };
 
 struct log_config {
@@ -112,6 +202,19 @@ struct auth_config {
     bool operator==(const auth_config&) const = default;
 };
 
+// JSON Web Tokens that an authorisation server signs. None are taken without a resource server.
+struct tokens_config {
+    std::string resource_server;
+    std::string jwks_file;
+    std::string secret;
+    std::vector<token_algorithm> algorithms;  // each once
+    std::string issuer;
+    std::string more_scopes;
+    std::uint32_t leeway_ms = 0;
+
+    bool operator==(const tokens_config&) const = default;
+};
+
 struct user_config {
     std::string name;
     // Any form that password_hash::parse reads. A plain password is hashed while loading and forgotten.
@@ -123,8 +226,12 @@ struct user_config {
     bool operator==(const user_config&) const = default;
 };
 
+// How topics are written there; otherwise mqtt.topic_mode says it.
+enum class vhost_topic_mode : std::uint8_t { as_everywhere, exact, rabbitmq };
+
 struct vhost_config {
     std::string name;
+    vhost_topic_mode topics = vhost_topic_mode::as_everywhere;
 
     bool operator==(const vhost_config&) const = default;
 };
@@ -176,11 +283,20 @@ struct config {
     std::vector<listener_config> listeners;
     tls_config tls;
     limits_config limits;
+    mqtt_config mqtt;
+    http_config http;
     memory_config memory;
+    recorder_config recorder;
+    store_config store;
+    definitions_config definitions;
     log_config log;
     auth_config auth;
+    tokens_config tokens;
     compat_config compat;
 
+    // None was configured: "/" and guest stand here by default, for a store that has none either.
+    bool default_vhost = false;
+    bool default_user = false;
     std::vector<vhost_config> vhosts;
     std::vector<user_config> users;
     std::vector<permission_config> permissions;

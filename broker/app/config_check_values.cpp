@@ -418,7 +418,7 @@ private:
         }
         for (const auto& key : s.keys) {
             if (!key.excludes.empty()) {
-                report_excluded(key, table, path);
+                report_excluded(s, key, table, path);
             }
             if (key.secret) {
                 read_credential(key, owner, table, path);
@@ -473,7 +473,7 @@ private:
         }
     }
 
-    void report_excluded(const schema::key& key, const node::table& table, const std::string& path) {
+    void report_excluded(const section& s, const schema::key& key, const node::table& table, const std::string& path) {
         const auto file = std::string{key.name} + "_file";
         const auto* value = find(table, key.name);
         const auto* from_file = key.secret ? find(table, file) : nullptr;
@@ -481,8 +481,10 @@ private:
         if (value != nullptr && from_file != nullptr) {
             report(from_file->at, join(path, file), fmt::format("excludes \"{}\", which is set too", key.name));
         }
-        // Reported at the secret of the two, once.
-        if (key.secret && other != nullptr && (value != nullptr || from_file != nullptr)) {
+        // Reported once: at the secret of the two, or at the older name.
+        const auto* rival = schema::find_key(s, key.excludes);
+        const bool at_this = key.secret || (!rival->secret && &key < rival);
+        if (at_this && other != nullptr && (value != nullptr || from_file != nullptr)) {
             report(other->at, join(path, key.excludes), fmt::format("excludes \"{}\", which is set too", key.name));
         }
     }

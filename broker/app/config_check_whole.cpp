@@ -25,6 +25,7 @@ public:
     void check() {
         check_listeners();
         check_certificates(values_.tls, "tls");
+        check_tokens();
         check_tenants();
         check_references();
         check_compatibility();
@@ -55,9 +56,15 @@ private:
 
     void check_listeners() {
         if (values_.listeners.empty()) {
-            values_.listeners.push_back({"", listener_protocol::amqp, {"0.0.0.0", 5672}, std::nullopt});
+            add_listener(listener_protocol::amqp, 5672, std::nullopt);
+            add_listener(listener_protocol::mqtt, 1883, std::nullopt);
+            add_listener(listener_protocol::http, 15672, std::nullopt);
+            add_listener(listener_protocol::http, 15675, std::nullopt);  // where Web MQTT clients look
+            add_listener(listener_protocol::metrics, 15692, std::nullopt);
             if (!values_.tls.cert_file.empty()) {
-                values_.listeners.push_back({"", listener_protocol::amqps, {"0.0.0.0", 5671}, values_.tls});
+                add_listener(listener_protocol::amqps, 5671, values_.tls);
+                add_listener(listener_protocol::mqtts, 8883, values_.tls);
+                add_listener(listener_protocol::https, 15671, values_.tls);
             }
         }
         for (std::size_t i = 0; i < values_.listeners.size(); ++i) {
@@ -66,13 +73,19 @@ private:
         check_binds();
     }
 
+    void add_listener(listener_protocol protocol, std::uint16_t port, const std::optional<tls_config>& tls) {
+        values_.listeners.push_back({"", protocol, {"0.0.0.0", port}, tls});
+    }
+
     void check_listener(listener_config& listener, const std::string& path) {
         // It was opened with a copy of [tls]; `tls = false` took it away.
-        if (listener.protocol == listener_protocol::amqps && !listener.tls) {
-            report(path + ".tls", "amqps is amqp over TLS; write protocol = \"amqp\" for a plain listener");
-        } else if (listener.protocol == listener_protocol::amqp && listener.tls && said(path + ".tls")) {
-            listener.protocol = listener_protocol::amqps;
-        } else if (listener.protocol == listener_protocol::amqp) {
+        const auto plain = in_the_clear(listener.protocol);
+        if (listener.protocol != plain && !listener.tls) {
+            report(path + ".tls", fmt::format("{} is {} over TLS; write protocol = \"{}\" for a plain listener",
+                                              name(listener.protocol), name(plain), name(plain)));
+        } else if (listener.protocol == plain && listener.tls && said(path + ".tls")) {
+            listener.protocol = over_tls(plain);
+        } else if (listener.protocol == plain) {
             listener.tls.reset();
         }
         if (listener.tls) {
@@ -123,13 +136,44 @@ private:
         }
     }
 
+    // ---- Tokens --------------------------------------------------------------------------------
+
+    void check_tokens() {
+        constexpr std::size_t secret_bytes_min = 32;  // RFC 7518: no shorter than the digest
+        const auto& t = values_.tokens;
+        const bool symmetric = std::ranges::find(t.algorithms, token_algorithm::hs256) != t.algorithms.end();
+        const bool asymmetric = std::ranges::any_of(t.algorithms, [](auto a) { return a != token_algorithm::hs256; });
+        if (t.resource_server.empty()) {
+            if (!t.jwks_file.empty() || !t.secret.empty()) {
+                report("tokens.resource_server", "is needed: what a token's audience must name");
+            }
+            return;
+        }
+        if (symmetric != !t.secret.empty()) {
+            report(symmetric ? "tokens.secret" : "tokens.algorithms",
+                   symmetric ? "is needed for HS256" : "there is a secret, and HS256 is not among them");
+        } else if (symmetric && t.secret.size() < secret_bytes_min) {
+            report("tokens.secret", fmt::format("is shorter than {} bytes", secret_bytes_min));
+        }
+        if (asymmetric && t.jwks_file.empty()) {
+            report("tokens.jwks_file", "is needed: the keys that tokens are checked with");
+        } else if (!t.jwks_file.empty()) {
+            auto why = std::string{};
+            const auto text = read_file(t.jwks_file, why);
+            const auto keys = text ? read_key_set(*text) : result<std::vector<token_key>, std::string>{};
+            check_file(t.jwks_file, keys ? "" : keys.error(), "tokens.jwks_file");
+        }
+    }
+
     // ---- Users and vhosts ------------------------------------------------------------------------
 
     void check_tenants() {
         if (values_.vhosts.empty()) {
+            values_.default_vhost = true;
             values_.vhosts.push_back({"/"});
         }
         if (values_.users.empty()) {
+            values_.default_user = true;
             add_guest();
         }
         check_names(values_.vhosts, "vhost");

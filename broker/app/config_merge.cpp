@@ -195,6 +195,8 @@ void interpolate_strings(node& n, const environment& variables, std::vector<plac
     }
 }
 
+}  // namespace
+
 std::string sha256_hex(std::string_view bytes) {
     auto digest = std::array<unsigned char, EVP_MAX_MD_SIZE>{};
     auto length = 0U;
@@ -205,6 +207,8 @@ std::string sha256_hex(std::string_view bytes) {
     }
     return hex;
 }
+
+namespace {
 
 class merger {
 public:

@@ -40,6 +40,8 @@ struct merged_sources {
 // Replaces ${VAR} and ${VAR:-default} (defaults may hold further ones); $${ stands for ${.
 [[nodiscard]] result<std::string, std::string> interpolate(std::string_view text, const environment& variables);
 
+[[nodiscard]] std::string sha256_hex(std::string_view bytes);
+
 [[nodiscard]] std::optional<std::string> read_file(const std::string& path, std::string& why);
 
 // The file's text without the line break that editors put at its end.

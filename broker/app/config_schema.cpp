@@ -100,10 +100,14 @@ constexpr std::int64_t count_max = 100'000'000;
 constexpr auto verify_names = std::array{"none"sv, "peer"sv, "require"sv};
 constexpr auto version_names = std::array{"1.2"sv, "1.3"sv};
 constexpr auto login_names = std::array{"common_name"sv, "distinguished_name"sv, "subject_alternative_name"sv};
-constexpr auto protocol_names = std::array{"amqp"sv, "amqps"sv};
+constexpr auto protocol_names = std::array{"amqp"sv, "amqps"sv, "mqtt"sv, "mqtts"sv, "http"sv, "https"sv, "metrics"sv};
+constexpr auto topic_mode_names = std::array{"exact"sv, "rabbitmq"sv};
+constexpr auto vhost_topic_mode_names = std::array{"default"sv, "exact"sv, "rabbitmq"sv};
 constexpr auto level_names = std::array{"debug"sv, "info"sv, "warning"sv, "error"sv, "off"sv};
 constexpr auto format_names = std::array{"text"sv, "json"sv};
 constexpr auto mechanism_names = std::array{"PLAIN"sv, "AMQPLAIN"sv, "EXTERNAL"sv};
+constexpr auto algorithm_names = std::array{"RS256"sv, "ES256"sv, "EdDSA"sv, "HS256"sv};
+constexpr auto mode_names = std::array{"durable"sv, "memory"sv};
 constexpr auto target_names = std::array{"all"sv,           "queues"sv, "exchanges"sv, "classic_queues"sv,
                                          "quorum_queues"sv, "streams"sv};
 
@@ -175,6 +179,12 @@ constexpr auto limits_keys = std::array{
     key{.name = "consumers_per_channel", .type = integer, .fallback = "0",
         .description = "Consumers a channel. 0: no limit.",
         .at = member<&limits_config::consumers_per_channel>, .max = count_max},
+    key{.name = "retained", .type = integer, .fallback = "1000000",
+        .description = "Retained messages a vhost. 0: no limit.",
+        .at = member<&limits_config::retained>, .when = on_restart, .max = count_max},
+    key{.name = "sessions", .type = integer, .fallback = "1000000",
+        .description = "MQTT sessions, connected or kept. 0: no limit.",
+        .at = member<&limits_config::sessions>, .when = on_restart, .max = count_max},
     key{.name = "handshake_timeout", .type = duration, .fallback = "\"10s\"",
         .description = "From the first byte (or TLS hello) to a logged-in client.",
         .at = member<&limits_config::handshake_timeout_ms>, .min = 100, .max = 3600 * second},
@@ -187,10 +197,112 @@ constexpr auto limits_keys = std::array{
 };
 
 constexpr auto memory_keys = std::array{
-    key{.name = "high_watermark", .type = memory, .fallback = "\"60%\"",
-        .description = "Above it publishers are blocked. A share of the memory there is (the container's, if it has "
-                       "a limit), or a size.",
-        .at = member<&memory_config::high_watermark>},
+    key{.name = "budget", .type = memory, .fallback = "\"60%\"",
+        .description = "What messages, output, indexes, queues, connections, clients, retained keys and reply handles "
+                       "may take: queues keep less in memory as it fills, and above it publishers are blocked. A share "
+                       "of the memory there is (the container's, if it has a limit), or a size. Also known as "
+                       "high_watermark.",
+        .at = member<&memory_config::budget>, .excludes = "high_watermark"},
+    key{.name = "high_watermark", .type = memory, .fallback = "",
+        .description = "The older name of budget.",
+        .at = member<&memory_config::budget>, .excludes = "budget"},
+};
+
+constexpr auto recorder_keys = std::array{
+    key{.name = "events", .type = integer, .fallback = "16384",
+        .description = "What happens to messages that have an id is noted, 32 bytes a step, the newest over the oldest: "
+                       "so many steps a shard. `linnet where` reads them. 0: nothing is noted.",
+        .at = member<&recorder_config::events>, .when = on_restart, .max = 4 * mib},
+};
+
+constexpr auto store_keys = std::array{
+    key{.name = "mode", .type = choice, .fallback = "\"durable\"",
+        .description = "durable: durable queues and exchanges, their persistent messages, and users made at run time "
+                       "outlive the process. memory: nothing does, and data_dir is not touched.",
+        .at = member<&store_config::mode>, .when = on_restart, .choices = mode_names},
+    key{.name = "segment_size", .type = size, .fallback = "\"64MiB\"",
+        .description = "The files that a log is made of. Disk space comes back a segment at a time.",
+        .at = member<&store_config::segment_bytes>, .when = on_restart, .min = 4 * mib, .max = 1024 * mib},
+    key{.name = "disk_free_limit", .type = size, .fallback = "\"256MiB\"",
+        .description = "With less free space on the disk of data_dir publishers are blocked: enough for the next "
+                       "segments, so that acknowledging and deleting, which make room, can go on. 0: never.",
+        .at = member<&store_config::disk_free_limit_bytes>, .max = 1024LL * 1024 * mib},
+};
+
+constexpr auto mqtt_keys = std::array{
+    key{.name = "exchange", .type = text, .fallback = "\"amq.topic\"",
+        .description = "The topic exchange that topics are keys of.",
+        .at = member<&mqtt_config::exchange>, .when = on_restart, .required = true},
+    key{.name = "topic_mode", .type = choice, .fallback = "\"exact\"",
+        .description = "How topics are written as routing keys. exact: every topic has a key of its own; a dot within a "
+                       "level becomes %2E. rabbitmq: / becomes . and nothing else is looked at.",
+        .at = member<&mqtt_config::topics>, .when = on_restart, .choices = topic_mode_names},
+    key{.name = "vhost", .type = text, .fallback = "\"/\"",
+        .description = "The vhost of clients whose user name has none in front (\"vhost:user\").",
+        .at = member<&mqtt_config::vhost>, .when = on_restart, .required = true},
+    key{.name = "anonymous_user", .type = text, .fallback = "\"\"",
+        .description = "Who clients are that send no user name. Empty: they are refused.",
+        .at = member<&mqtt_config::anonymous_user>, .when = on_restart},
+    key{.name = "receive_maximum", .type = integer, .fallback = "1024",
+        .description = "Publishes of QoS 1 and 2 that a client may have under way.",
+        .at = member<&mqtt_config::receive_maximum>, .when = on_restart, .min = 1, .max = 65'535},
+    key{.name = "max_inflight", .type = integer, .fallback = "100",
+        .description = "And those under way to a client that does not say how many it takes: MQTT 3 cannot.",
+        .at = member<&mqtt_config::inflight_max>, .when = on_restart, .min = 1, .max = 32'767},
+    key{.name = "topic_alias_maximum", .type = integer, .fallback = "64",
+        .description = "Topic aliases that a client may use, and that are used towards it if it allows as many. 0: none.",
+        .at = member<&mqtt_config::topic_alias_maximum>, .when = on_restart, .max = 65'535},
+    key{.name = "max_packet_size", .type = size, .fallback = "\"16MiB\"",
+        .description = "The largest packet that a client may send.",
+        .at = member<&mqtt_config::packet_bytes_max>, .when = on_restart, .min = kib, .max = 256 * mib},
+    key{.name = "max_subscriptions", .type = integer, .fallback = "10000",
+        .description = "Subscriptions a session.",
+        .at = member<&mqtt_config::subscriptions_max>, .when = on_restart, .min = 1, .max = count_max},
+    key{.name = "session_expiry_max", .type = duration, .fallback = "\"0\"",
+        .description = "The longest that a session may outlive its connection, whatever its client asks for. 0: no limit.",
+        .at = member<&mqtt_config::session_expiry_max_ms>, .when = on_restart, .max = 10'000 * day},
+    key{.name = "keep_alive_max", .type = duration, .fallback = "\"0\"",
+        .description = "The longest keep alive, which MQTT 5 clients are told. 0: as the client wants it.",
+        .at = member<&mqtt_config::keep_alive_max_ms>, .when = on_restart, .max = 65'535 * second},
+    key{.name = "live_buffer", .type = size, .fallback = "\"8MiB\"",
+        .description = "What may wait for a client that reads too slowly before messages of its subscriptions of QoS 0, "
+                       "which no queue keeps, are dropped.",
+        .at = member<&mqtt_config::live_bytes_max>, .when = on_restart, .min = 64 * kib, .max = 1024 * mib},
+    key{.name = "shared_expiry", .type = duration, .fallback = "\"7d\"",
+        .description = "How long a durable shared subscription is kept that nobody comes back to. 0: for ever.",
+        .at = member<&mqtt_config::shared_expiry_ms>, .when = on_restart, .max = 10'000 * day},
+    key{.name = "refusal_reasons", .type = boolean, .fallback = "true",
+        .description = "Whether clients of MQTT 5 are told that they may not publish or subscribe somewhere (0x87). "
+                       "false: they hear that it failed, and not why (0x80).",
+        .at = member<&mqtt_config::refusal_reasons>, .when = on_restart},
+    key{.name = "sys_interval", .type = duration, .fallback = "\"10s\"",
+        .description = "How often the topics below $SYS/broker are published, in the vhost above. 0: never.",
+        .at = member<&mqtt_config::sys_interval_ms>, .when = on_restart, .max = 3600 * second},
+};
+
+constexpr auto http_keys = std::array{
+    key{.name = "origins", .type = text_list, .fallback = "[\"*\"]",
+        .description = "Web pages that may open a WebSocket, beside those from the same host and port: "
+                       "\"https://shop.example\", \"https://*.example\"; \"*\": all. They still have to log in.",
+        .at = member<&http_config::origins>, .when = on_restart},
+    key{.name = "compress", .type = boolean, .fallback = "false",
+        .description = "WebSocket messages are compressed for clients that offer it (permessage-deflate): for slow "
+                       "networks; it takes a hundred times the processor.",
+        .at = member<&http_config::compress>, .when = on_restart},
+    key{.name = "idle_timeout", .type = duration, .fallback = "\"60s\"",
+        .description = "How long a connection may wait for its next request.",
+        .at = member<&http_config::idle_timeout_ms>, .when = on_restart, .min = second, .max = day},
+    key{.name = "ping_interval", .type = duration, .fallback = "\"30s\"",
+        .description = "A WebSocket that has been silent for so long gets a ping, and is closed if nothing comes for as "
+                       "long again. 0: none.",
+        .at = member<&http_config::ping_interval_ms>, .when = on_restart, .max = day},
+};
+
+constexpr auto definitions_keys = std::array{
+    key{.name = "file", .type = text, .fallback = "\"\"",
+        .description = "Definitions to import at the start, as RabbitMQ exports them (JSON); again whenever the file "
+                       "has changed. All of it or, with a mistake anywhere, nothing. Empty: none.",
+        .at = member<&definitions_config::file>, .when = on_restart},
 };
 
 constexpr auto log_keys = std::array{
@@ -208,6 +320,31 @@ constexpr auto auth_keys = std::array{
     key{.name = "mechanisms", .type = choice_list, .fallback = "[\"PLAIN\", \"AMQPLAIN\"]",
         .description = "What clients are offered. EXTERNAL (client certificates) only over TLS, to those that show one.",
         .at = member<&auth_config::mechanisms>, .min = 1, .choices = mechanism_names},
+};
+
+constexpr auto tokens_keys = std::array{
+    key{.name = "resource_server", .type = text, .fallback = "\"\"",
+        .description = "What we are called there: a token's audience must name it, and scopes begin with it: "
+                       "\"rabbitmq\" for \"rabbitmq.read:*/*\". Empty: no tokens are taken.",
+        .at = member<&tokens_config::resource_server>},
+    key{.name = "jwks_file", .type = text, .fallback = "\"\"",
+        .description = "The public keys that tokens are checked with, a JSON Web Key Set. Read again on SIGHUP.",
+        .at = member<&tokens_config::jwks_file>},
+    key{.name = "secret", .type = text, .fallback = "",
+        .description = "What HS256 tokens are signed with, 32 bytes at least. Or secret_file.",
+        .at = member<&tokens_config::secret>, .secret = true},
+    key{.name = "algorithms", .type = choice_list, .fallback = "[\"RS256\", \"ES256\", \"EdDSA\"]",
+        .description = "How tokens may be signed. HS256 needs the secret.",
+        .at = member<&tokens_config::algorithms>, .min = 1, .choices = algorithm_names},
+    key{.name = "issuer", .type = text, .fallback = "\"\"",
+        .description = "What their issuer (iss) must be. Empty: whoever has one of the keys.",
+        .at = member<&tokens_config::issuer>},
+    key{.name = "additional_scopes_key", .type = text, .fallback = "\"\"",
+        .description = "A claim that holds scopes beside \"scope\". Empty: none.",
+        .at = member<&tokens_config::more_scopes>},
+    key{.name = "leeway", .type = duration, .fallback = "\"10s\"",
+        .description = "How far the issuer's clock may differ from ours.",
+        .at = member<&tokens_config::leeway_ms>, .max = 600 * second},
 };
 
 constexpr auto compat_keys = std::array{
@@ -238,7 +375,7 @@ constexpr auto listener_keys = std::array{
         .at = member<&listener_config::bind>, .when = on_restart, .required = true,
         .example = "\"127.0.0.1:5672\""},
     key{.name = "tls", .type = boolean, .fallback = "",
-        .description = "true makes amqp amqps. A table [listener.tls] overrides keys of [tls] here.",
+        .description = "true makes amqp amqps, mqtt mqtts and http https. A table [listener.tls] overrides keys of [tls] here.",
         .at = {store_tls_switch, same<&listener_config::tls>}, .when = on_restart, .table = &listener_tls},
 };
 constexpr auto listener_identity = std::array{"name"sv};
@@ -246,6 +383,9 @@ constexpr auto listener_identity = std::array{"name"sv};
 constexpr auto vhost_keys = std::array{
     key{.name = "name", .type = text, .fallback = "", .description = "The tenant's name.",
         .at = member<&vhost_config::name>, .required = true, .example = "\"/\""},
+    key{.name = "topic_mode", .type = choice, .fallback = "\"default\"",
+        .description = "How MQTT topics are written as routing keys here. default: as mqtt.topic_mode says.",
+        .at = member<&vhost_config::topics>, .when = on_restart, .choices = vhost_topic_mode_names},
 };
 constexpr auto name_identity = std::array{"name"sv};
 
@@ -256,7 +396,8 @@ constexpr auto user_keys = std::array{
         .description = "In plain text; hashed while reading. Or password_file, or password_hash.",
         .at = {store_password, same<&user_config::password_hash>}, .secret = true, .excludes = "password_hash", .example = "\"guest\""},
     key{.name = "password_hash", .type = text, .fallback = "",
-        .description = "Argon2id ($argon2id$...), RabbitMQ's base64 (SHA-256, SHA-512, MD5), or crypt ($2b$, $6$, $y$).",
+        .description = "Argon2id ($argon2id$...), RabbitMQ's base64 (SHA-256, SHA-512, MD5), crypt ($2b$, $6$, $y$), or "
+                       "SCRAM-SHA-256$..., with which the user can also log in by SCRAM. linnetd --hash-password makes them.",
         .at = member<&user_config::password_hash>, .excludes = "password"},
     key{.name = "tags", .type = text_list, .fallback = "[]",
         .description = "administrator, monitoring, policymaker, management, or your own.",
@@ -324,24 +465,39 @@ constexpr auto all_sections = std::array{
             .keys = tls_keys, .open = open_member<&config::tls>},
     section{.name = "limits", .description = "What clients may use.", .keys = limits_keys,
             .open = open_member<&config::limits>},
+    section{.name = "mqtt", .description = "What MQTT clients get.", .keys = mqtt_keys,
+            .open = open_member<&config::mqtt>},
+    section{.name = "http", .description = "What HTTP clients get: messages and events (/v1), WebSockets that carry MQTT and AMQP, probes.",
+            .keys = http_keys, .open = open_member<&config::http>},
     section{.name = "memory", .description = "When to slow publishers down.", .keys = memory_keys,
             .open = open_member<&config::memory>},
+    section{.name = "recorder", .description = "What has become of single messages.", .keys = recorder_keys,
+            .open = open_member<&config::recorder>},
+    section{.name = "store", .description = "What outlives the process: a log in data_dir.", .keys = store_keys,
+            .open = open_member<&config::store>},
+    section{.name = "definitions", .description = "Topology and users from a file.", .keys = definitions_keys,
+            .open = open_member<&config::definitions>},
     section{.name = "log", .description = "What is written about what happens.", .keys = log_keys,
             .open = open_member<&config::log>},
     section{.name = "auth", .description = "How clients prove who they are.", .keys = auth_keys,
             .open = open_member<&config::auth>},
+    section{.name = "tokens",
+            .description = "JSON Web Tokens: as Bearer over HTTP, as the password over AMQP and MQTT. Rights are scopes, as "
+                           "RabbitMQ's OAuth 2.0 plugin has them.",
+            .keys = tokens_keys, .open = open_member<&config::tokens>},
     section{.name = "compat", .description = "What we call ourselves to RabbitMQ's clients.", .keys = compat_keys,
             .open = open_member<&config::compat>},
     section{.name = "listener",
-            .description = "Where to listen. Without any: amqp on 0.0.0.0:5672, and amqps on 0.0.0.0:5671 if "
-                           "tls.cert_file is set.",
+            .description = "Where to listen. Without any: amqp on 0.0.0.0:5672, mqtt on 0.0.0.0:1883, http on "
+                           "0.0.0.0:15672 and 0.0.0.0:15675, metrics on 0.0.0.0:15692; and if tls.cert_file is set amqps on 0.0.0.0:5671, "
+                           "mqtts on 0.0.0.0:8883 and https on 0.0.0.0:15671.",
             .keys = listener_keys, .open = open_listener, .repeated = true,
             .identity = listener_identity},
-    section{.name = "vhost", .description = "Tenants. Without any: \"/\".", .keys = vhost_keys,
+    section{.name = "vhost", .description = "Tenants. Without any here or in the store: \"/\".", .keys = vhost_keys,
             .open = open_element<&config::vhosts>, .repeated = true, .identity = name_identity},
     section{.name = "user",
-            .description = "Who may log in. Without any: guest with password guest, an administrator with every "
-                           "permission, from this machine only.",
+            .description = "Who may log in. Without any here or in the store: guest with password guest, an "
+                           "administrator with every permission, from this machine only.",
             .keys = user_keys, .open = open_element<&config::users>, .repeated = true, .identity = name_identity},
     section{.name = "permission", .description = "What a user may do in a vhost. Without one: nothing.",
             .keys = permission_keys, .open = open_element<&config::permissions>, .repeated = true,

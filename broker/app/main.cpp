@@ -1,5 +1,7 @@
+#include "broker/app/backup_command.hpp"
 #include "broker/app/command_line.hpp"
 #include "broker/app/config.hpp"
+#include "broker/app/definitions_import.hpp"
 #include "broker/app/notify.hpp"
 #include "broker/app/server.hpp"
 
@@ -19,22 +21,36 @@ int leave(const answer& a) {
     return static_cast<int>(a.code);
 }
 
+// The configuration is good; what it names may not be.
+int check_definitions(const command_line& line, const answer& good) {
+    const auto loaded = load(line.sources);
+    const auto wrong = loaded ? check_definitions_file(loaded->values) : loaded.error();
+    return leave(wrong.empty() ? good : answer{exit_code::config, {}, errors_text(wrong)});
+}
+
+int copy(const command_line& line) {
+    const auto loaded = load(line.sources);
+    if (!loaded) {
+        return leave({exit_code::config, {}, errors_text(loaded.error())});
+    }
+    return leave(run_backup_command(line, loaded->values.data_dir));
+}
+
 int serve(const command_line& line) {
     auto loaded = load(line.sources);
     if (!loaded) {
         return leave({exit_code::config, {}, errors_text(loaded.error())});
     }
     const notifier supervisor(notifier::take_socket_from_environment());
-    server s(std::move(*loaded), line.sources, supervisor);
-    if (const auto wrong = s.open(); !wrong.empty()) {
+    server s(std::move(*loaded), line.sources, supervisor, line.salvage);
+    if (const auto failed = s.open()) {
         std::string text;
-        for (const auto& w : wrong) {
+        for (const auto& w : failed->lines) {
             text += "linnetd: " + w + '\n';
         }
-        return leave({exit_code::failure, {}, text});
+        return leave({failed->code, {}, text});
     }
-    s.run();
-    return static_cast<int>(exit_code::ok);
+    return static_cast<int>(s.run());
 }
 
 }  // namespace
@@ -46,9 +62,11 @@ int main(int argc, char** argv) {
             return leave(line.error());
         }
         if (const auto at_once = answer_at_once(*line)) {
-            return leave(*at_once);
+            const bool goes_on = line->what == action::check_config && at_once->code == exit_code::ok;
+            return goes_on ? check_definitions(*line, *at_once) : leave(*at_once);
         }
-        return serve(*line);
+        const bool copies = line->what == action::back_up || line->what == action::restore;
+        return copies ? copy(*line) : serve(*line);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "linnetd: %s\n", e.what());
         return static_cast<int>(exit_code::bug);

@@ -157,7 +157,9 @@ std::string pid_file::write(const std::string& path) {
     return error;
 }
 
-pid_file::~pid_file() {
+pid_file::~pid_file() { remove(); }
+
+void pid_file::remove() {
     if (path_.empty()) {
         return;
     }
@@ -167,6 +169,7 @@ pid_file::~pid_file() {
     if (std::getline(stream, pid) && pid == std::to_string(::getpid())) {
         ::unlink(path_.c_str());
     }
+    path_.clear();
 }
 
 }  // namespace linnet::app

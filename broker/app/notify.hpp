@@ -67,6 +67,7 @@ public:
 
     // Empty on success, else what went wrong.
     [[nodiscard]] std::string write(const std::string& path);
+    void remove();
 
 private:
     std::string path_;

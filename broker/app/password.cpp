@@ -1,5 +1,6 @@
 #include "broker/app/password.hpp"
 
+#include "broker/app/base64.hpp"
 #include "broker/base/assert.hpp"
 
 #include <argon2.h>
@@ -27,32 +28,6 @@ std::array<unsigned char, N> random_bytes() {
     auto bytes = std::array<unsigned char, N>{};
     const bool ok = RAND_bytes(bytes.data(), static_cast<int>(N)) == 1;
     LINNET_ASSERT(ok, "the system gave no random bytes");
-    return bytes;
-}
-
-std::string base64(std::string_view bytes) {
-    auto text = std::string(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-    const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                       reinterpret_cast<const unsigned char*>(bytes.data()),
-                                       static_cast<int>(bytes.size()));
-    text.resize(static_cast<std::size_t>(length));
-    return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-    if (text.empty() || text.size() % 4 != 0 || text.size() > 128) {
-        return std::nullopt;
-    }
-    auto bytes = std::string(text.size(), '\0');
-    const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                       reinterpret_cast<const unsigned char*>(text.data()),
-                                       static_cast<int>(text.size()));
-    if (length < 0) {
-        return std::nullopt;
-    }
-    // OpenSSL counts the padding as zero bytes.
-    const auto padding = static_cast<std::size_t>(text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0);
-    bytes.resize(static_cast<std::size_t>(length) - padding);
     return bytes;
 }
 
@@ -168,6 +143,11 @@ std::optional<password_hash> password_hash::parse(std::string_view stored) {
     if (is_crypt(text)) {
         return password_hash{form::crypt, std::move(text)};
     }
+    if (auto verifier = scram_verifier::parse(stored)) {
+        password_hash made{form::scram_sha256, std::move(text)};
+        made.scram_ = std::move(verifier);
+        return made;
+    }
     auto bytes = from_base64(stored);
     if (!bytes) {
         return std::nullopt;
@@ -187,6 +167,7 @@ bool password_hash::matches(std::string_view password) const {
         case form::rabbitmq_sha512: return matches_digest(EVP_sha512(), text_, password);
         case form::rabbitmq_md5: return matches_digest(EVP_md5(), text_, password);
         case form::crypt: return matches_crypt(text_, password);
+        case form::scram_sha256: return scram_->opens_with(password);
     }
     return false;
 }
@@ -197,7 +178,8 @@ hash_cost password_hash::cost() const noexcept {
         case form::crypt: return hash_cost::dear;
         case form::rabbitmq_sha256:
         case form::rabbitmq_sha512:
-        case form::rabbitmq_md5: break;
+        case form::rabbitmq_md5:
+        case form::scram_sha256: break;
     }
     return hash_cost::cheap;
 }

@@ -1,6 +1,8 @@
 #include "broker/app/topology_setup.hpp"
 
+#include "broker/app/configured_names.hpp"
 #include "broker/core/topology_editor.hpp"
+#include "broker/core/topology_walk.hpp"
 
 #include <fmt/format.h>
 
@@ -91,9 +93,9 @@ public:
     void policies(const config& before, const config& wanted) {
         const auto same = [](const auto& a, const auto& b) { return a.name == b.name && a.vhost == b.vhost; };
         for_each_gone(before.policies, wanted.policies, same,
-                      [this](const auto& p) { changed(editor_.remove_policy(id_of(p.vhost), p.name), p); });
+                      [this](const auto& p) { removed(editor_.remove_policy(id_of(p.vhost), p.name), p); });
         for_each_gone(before.operator_policies, wanted.operator_policies, same,
-                      [this](const auto& p) { changed(editor_.remove_operator_policy(id_of(p.vhost), p.name), p); });
+                      [this](const auto& p) { removed(editor_.remove_operator_policy(id_of(p.vhost), p.name), p); });
         for (const auto& p : wanted.policies) {
             changed(editor_.set_policy(id_of(p.vhost), to_core(p)), p);
         }
@@ -112,6 +114,12 @@ private:
     void note(const core::outcome<void>& done, const std::string& what) {
         if (!done) {
             result_.problems.push_back(fmt::format("{}: {}", what, done.error().text));
+        }
+    }
+    // It may have gone in another way, or its vhost has.
+    void removed(core::outcome<std::vector<core::queue_entry>>&& done, const policy_config& p) {
+        if (done || done.error().kind != core::error_kind::not_found) {
+            changed(std::move(done), p);
         }
     }
     void changed(core::outcome<std::vector<core::queue_entry>>&& done, const policy_config& p) {
@@ -137,6 +145,82 @@ setup_result apply_to_topology(core::topology_editor& editor, const config& befo
     s.rights(before, wanted);
     s.policies(before, wanted);
     return s.take();
+}
+
+// ---- With a store ------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::string_view configured_note = "configured";
+
+[[nodiscard]] bool has_vhosts(const core::topology_editor& editor) {
+    bool any = false;
+    core::for_each_vhost(editor.root(), [&](const auto&) { any = true; });
+    return any;
+}
+
+// Nothing but the row that stands for guest by default.
+[[nodiscard]] bool is_default_row(const permission_config& p) {
+    return p == permission_config{"guest", p.vhost, ".*", ".*", ".*"};
+}
+
+void drop_default_user(config& c) {
+    c.users.clear();
+    std::erase_if(c.permissions, is_default_row);
+}
+
+void drop_default_vhost(config& c) {
+    const auto refers = [](const auto& rows) {
+        return std::ranges::any_of(rows, [](const auto& r) { return r.vhost == "/"; });
+    };
+    if (!refers(c.permissions) && !refers(c.topic_permissions) && !refers(c.policies) && !refers(c.operator_policies)) {
+        c.vhosts.clear();
+    }
+}
+
+void set_users(core::topology_journal& journal, const config& wanted) {
+    for (const auto& u : wanted.users) {
+        journal.set(core::user_definition{u.name, u.password_hash, u.tags, u.loopback_only});
+    }
+}
+
+}  // namespace
+
+setup_result configure(core::topology_editor& editor, core::topology_journal& journal, const config& wanted,
+                       newcomers others) {
+    auto before = names_from(journal.note(configured_note));
+    auto now = wanted;
+    bool default_user = now.default_user;
+    if (default_user && (!journal.users().empty() || others.users)) {
+        drop_default_user(now);
+        default_user = before.default_user;
+    } else if (!default_user && before.default_user) {
+        before.names.users.push_back({"guest", "", {}, false});
+    }
+    if (now.default_vhost && (has_vhosts(editor) || others.vhosts)) {
+        drop_default_vhost(now);
+    }
+    auto done = apply_to_topology(editor, before.names, now);
+    for_each_gone(
+        before.names.users, now.users, [](const auto& a, const auto& b) { return a.name == b.name; },
+        [&](const auto& u) {
+            journal.remove_user(u.name);
+            editor.remove_user(u.name);
+        });
+    set_users(journal, now);
+    if (now.default_user && default_user) {
+        drop_default_user(now);
+    }
+    journal.set(core::note_definition{std::string(configured_note), names_in(now, default_user)});
+    return done;
+}
+
+std::vector<user_config> users_of(const core::topology_journal& journal) {
+    std::vector<user_config> all;
+    for (const auto& [name, u] : journal.users()) {
+        all.push_back({u.name, u.password_hash, u.tags, u.loopback_only});
+    }
+    return all;
 }
 
 }  // namespace linnet::app

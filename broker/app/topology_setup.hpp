@@ -2,6 +2,7 @@
 
 #include "broker/app/config.hpp"
 #include "broker/core/topology_editor.hpp"
+#include "broker/core/topology_journal.hpp"
 
 #include <string>
 #include <vector>
@@ -18,5 +19,19 @@ struct setup_result {
 //
 // With problems nothing should be published: try it on a scratch editor first.
 [[nodiscard]] setup_result apply_to_topology(core::topology_editor& editor, const config& before, const config& wanted);
+
+// What others than the configuration bring along, beside what the store has: definitions from a file.
+struct newcomers {
+    bool users = false;
+    bool vhosts = false;
+};
+
+// Lays the configuration over what the store has: it wins for what it names, and takes away what an earlier one had
+// named and it does not. Its defaults, "/" and guest, are for a store that has no vhost or no user of its own.
+[[nodiscard]] setup_result configure(core::topology_editor& editor, core::topology_journal& journal,
+                                     const config& wanted, newcomers others = {});
+
+// Those who may log in.
+[[nodiscard]] std::vector<user_config> users_of(const core::topology_journal& journal);
 
 }  // namespace linnet::app

@@ -1,6 +1,12 @@
 #include "broker/app/verifier_pool.hpp"
 
+#include "broker/app/base64.hpp"
+#include "broker/app/scram_verifier.hpp"
+#include "broker/base/log.hpp"
+
 #include <openssl/crypto.h>
+
+#include <algorithm>
 
 namespace linnet::app {
 
@@ -11,6 +17,7 @@ verifier_pool::verifier_pool(const std::vector<user_config>& users, const clock_
                              const verifier_options& options)
     : clock_{clock},
       options_{options},
+      scram_key_{random_text(32)},
       users_{make_accounts(users)},
       cache_{options.cache_entries_max, options.cache_lifetime},
       by_address_{options.throttle},
@@ -37,6 +44,9 @@ std::shared_ptr<const verifier_pool::accounts> verifier_pool::make_accounts(cons
     for (const auto& user : users) {
         auto hash = password_hash::parse(user.password_hash);
         dear = dear || (hash && hash->cost() == hash_cost::dear);
+        if (const auto* scram = hash ? hash->scram() : nullptr) {
+            made->scram_iterations = std::max(made->scram_iterations, scram->iterations());
+        }
         made->by_name.insert_or_assign(user.name, account{std::move(hash), user.tags, user.loopback_only});
     }
     made->decoy = password_hash::parse(dear ? argon2id("decoy") : salted_sha256("decoy"));
@@ -162,6 +172,104 @@ login_verdict verifier_pool::verify_certificate(std::string_view user) const {
         return {login_result::refused, std::move(name), {}};
     }
     return {login_result::accepted, name, users_->by_name.at(name).tags};
+}
+
+const scram_verifier* verifier_pool::scram_of(const accounts& users, const std::string& user) {
+    const auto it = users.by_name.find(user);
+    return it == users.by_name.end() || !it->second.password ? nullptr : it->second.password->scram();
+}
+
+session::scram_terms verifier_pool::begin_scram(std::string_view user) const {
+    constexpr std::size_t nonce_bytes = 18;  // 24 letters of base64
+    constexpr std::size_t salt_bytes = 16;
+    session::scram_terms terms{hmac_sha256(scram_key_, user).substr(0, salt_bytes), 0,
+                               base64(random_text(nonce_bytes))};
+    const auto lock = std::lock_guard{mutex_};
+    terms.iterations = users_->scram_iterations;
+    if (const auto* known = scram_of(*users_, std::string{user})) {
+        terms.salt = known->salt();
+        terms.iterations = known->iterations();
+    }
+    return terms;
+}
+
+session::scram_verdict verifier_pool::finish_scram(const session::scram_proof& p) {
+    const auto address = throttle_key(p.peer_address);
+    const auto lock = std::lock_guard{mutex_};
+    const auto now = clock_.now();
+    if ((by_address_.must_wait(address, now) && !trusted(address, now)) || by_user_.must_wait(p.user, now)) {
+        return {{login_result::throttled, p.user, {}}, {}};
+    }
+    const auto* known = scram_of(*users_, p.user);
+    if (known == nullptr || !known->accepts(p.said, p.proof)) {
+        by_user_.failed(p.user, now);
+        by_address_.failed(address, now);
+        return {{login_result::refused, p.user, {}}, {}};
+    }
+    trust(address, now);
+    return {verdict_for(*users_, p.user, p.loopback), known->signature(p.said)};
+}
+
+// ---- Tokens ------------------------------------------------------------------------------------
+
+bool verifier_pool::takes_tokens() const {
+    const auto lock = std::lock_guard{mutex_};
+    return tokens_ != nullptr;
+}
+
+void verifier_pool::set_tokens(std::shared_ptr<const token_verifier> by) {
+    const auto lock = std::lock_guard{mutex_};
+    tokens_ = std::move(by);
+    accepted_tokens_.clear();
+}
+
+login_verdict verifier_pool::verify_token(std::string_view token, std::string_view peer_address) {
+    const auto print = cache_.fingerprint_of({}, token);
+    const auto address = throttle_key(std::string(peer_address));
+    auto lock = std::unique_lock{mutex_};
+    const auto now = clock_.now();
+    const auto by = tokens_;
+    if (by == nullptr) {
+        return {};
+    }
+    if (const auto known = accepted_tokens_.find(print); known != accepted_tokens_.end()) {
+        if (clock_.wall_now() < known->second.grant->ends_at()) {
+            const auto& who = known->second;
+            return {login_result::accepted, who.user, who.tags, who.grant};
+        }
+        accepted_tokens_.erase(known);
+    }
+    if (by_address_.must_wait(address, now) && !trusted(address, now)) {
+        return {login_result::throttled, {}, {}};
+    }
+    lock.unlock();
+    auto who = by->verify(token, clock_.wall_now());
+    lock.lock();
+    if (!who) {
+        // An old token is no guess.
+        if (who.error().what == token_fault::kind::forged) {
+            by_address_.failed(address, now);
+        }
+        lock.unlock();
+        log::info({.domain = "login"}, "a token from {} is refused: {}", peer_address, who.error().why);
+        return {};
+    }
+    trust(address, now);
+    if (by == tokens_) {
+        remember_token(print, *who);
+    }
+    return {login_result::accepted, std::move(who->user), std::move(who->tags), std::move(who->grant)};
+}
+
+void verifier_pool::remember_token(const credential_cache::fingerprint& print, const accepted_token& who) {
+    if (accepted_tokens_.size() >= options_.cache_entries_max) {
+        const auto wall = clock_.wall_now();
+        std::erase_if(accepted_tokens_, [&](const auto& e) { return e.second.grant->ends_at() <= wall; });
+        if (accepted_tokens_.size() >= options_.cache_entries_max) {
+            accepted_tokens_.erase(accepted_tokens_.begin());
+        }
+    }
+    accepted_tokens_.insert_or_assign(print, who);
 }
 
 void verifier_pool::reload(const std::vector<user_config>& users) {

@@ -4,6 +4,7 @@
 #include "broker/app/credential_cache.hpp"
 #include "broker/app/login_throttle.hpp"
 #include "broker/app/password.hpp"
+#include "broker/app/token_verifier.hpp"
 #include "broker/base/clock.hpp"
 #include "broker/session/authenticator.hpp"
 
@@ -62,6 +63,16 @@ public:
     // A user whom a client certificate names.
     [[nodiscard]] session::login_verdict verify_certificate(std::string_view user) const;
 
+    // Whom a token makes out: at once, for a signature is checked in some 100 us, and then remembered until it ends.
+    [[nodiscard]] session::login_verdict verify_token(std::string_view token, std::string_view peer_address);
+    [[nodiscard]] bool takes_tokens() const;
+    // Null: none are taken. What was accepted by the one before counts no more for those who log in from now on.
+    void set_tokens(std::shared_ptr<const token_verifier> by);
+
+    // SCRAM-SHA-256, for users whose password is kept in that form. Its work is the client's: no thread is asked.
+    [[nodiscard]] session::scram_terms begin_scram(std::string_view user) const;
+    [[nodiscard]] session::scram_verdict finish_scram(const session::scram_proof& p);
+
     // Other users or passwords: forgets every cached verdict; a check that is under way is made again.
     void reload(const std::vector<user_config>& users);
 
@@ -75,6 +86,7 @@ private:
     struct accounts {
         std::unordered_map<std::string, account> by_name;
         std::optional<password_hash> decoy;
+        std::uint32_t scram_iterations = scram_verifier::iterations_min;  // what unknown users are told
     };
     struct waiter {
         std::string address;  // as its throttle key
@@ -91,11 +103,13 @@ private:
 
     [[nodiscard]] static std::shared_ptr<const accounts> make_accounts(const std::vector<user_config>& users);
     [[nodiscard]] static bool right(const accounts& users, const std::string& user, const std::string& password);
+    [[nodiscard]] static const scram_verifier* scram_of(const accounts& users, const std::string& user);
     [[nodiscard]] static session::login_verdict verdict_for(const accounts& users, const std::string& user,
                                                             bool loopback);
 
     [[nodiscard]] bool trusted(const std::string& address, mono_ns now) const;
     void trust(const std::string& address, mono_ns now);
+    void remember_token(const credential_cache::fingerprint& print, const accepted_token& who);
     [[nodiscard]] bool enqueue(session::credentials& c, const credential_cache::fingerprint& print,
                                const std::string& address, callback&& done);
     void run();
@@ -105,6 +119,7 @@ private:
     // Constant after construction.
     const clock_source& clock_;
     verifier_options options_;
+    const std::string scram_key_;  // gives unknown users a salt
 
     // Guarded by mutex_, which is never held while a password is hashed or a callback runs.
     mutable std::mutex mutex_;
@@ -112,6 +127,8 @@ private:
     bool stopping_ = false;
     std::shared_ptr<const accounts> users_;
     credential_cache cache_;
+    std::shared_ptr<const token_verifier> tokens_;
+    std::unordered_map<credential_cache::fingerprint, accepted_token, credential_cache::hash> accepted_tokens_;
     login_throttle by_address_;
     login_throttle by_user_;
     std::unordered_map<std::string, mono_ns> trusted_until_;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "broker/core/operation.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,9 +9,13 @@
 
 // An address is a list of levels: byte strings, empty ones included. The core keeps one as text, the levels
 // joined by '.'; what a level holds beyond that is written so that it cannot be taken for a separator or a
-// wildcard (decision 0006). For AMQP that text is the key as it was sent.
+// wildcard (decision 0006). For AMQP that text is the key as it was sent; other protocols' names are brought into this
+// form, and back, by their own codecs (MQTT's: protocol/mqtt/topic_key.hpp).
 
 namespace linnet::core {
+
+// How keys begin that the broker itself speaks to: figures about itself, which only those hear who name this level.
+inline constexpr std::string_view broker_keys = "$SYS.";
 
 // What a level of a pattern matches.
 enum class edge : std::uint8_t {
@@ -39,17 +41,12 @@ struct pattern {
 // More would cost each match a step a level for a name that nobody needs; AMQP cannot even say it.
 inline constexpr std::size_t pattern_levels_max = 256;
 
+// Any text as one level of a key: what would separate, or be a wildcard, does not.
+[[nodiscard]] std::string level_text(std::string_view text);
+
 // Of text as the core keeps it: '.' separates, "*" is one level, "#" any number. An empty text has no level.
 // Brought into the one form that means the same: of a run of wildcards the single levels come first and
 // the many collapse into one, so that "#.#.*" and "*.#" are the same state of the tree. None: too many levels.
 [[nodiscard]] std::optional<pattern> parse_pattern(std::string_view text);
-
-// A key that a publisher or subscriber of another protocol wrote, as the core keeps it.
-// Keys: every level is literal. Filters and subjects with wildcards: as `bind` takes them.
-[[nodiscard]] std::string key_from_mqtt(std::string_view topic);
-[[nodiscard]] std::string key_from_nats(std::string_view subject);
-
-// The canonical binding key of a filter; none where the filter is not well formed in that protocol.
-[[nodiscard]] std::optional<std::string> binding_key_from(pattern_syntax syntax, std::string_view filter);
 
 }  // namespace linnet::core

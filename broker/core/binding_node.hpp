@@ -31,10 +31,11 @@ struct binding_identity {
 // in one block, because there may be millions.
 struct binding_node : counted {
     std::uint64_t hash;
-    queue_handle queue;  // the destination, when it is one
+    queue_handle queue;  // the destination, when it is one, or a subscriber
     bind_destination kind;
     // MQTT: a leading wildcard matches no key that begins with '$'.
     bool hide_dollar;
+    bool durable = false;  // both ends are; set before the node is shared
     header_match match;
     std::uint32_t weight;  // consistent hash
     value_table arguments;

@@ -1,6 +1,7 @@
 #include "broker/core/control.hpp"
 
 #include "broker/core/shard_state.hpp"
+#include "broker/core/topology_journal.hpp"
 
 #include <fmt/format.h>
 
@@ -11,18 +12,7 @@ namespace linnet::core {
 
 namespace {
 
-// Exclusive queues live with their session; all others are spread by name, so that a client which declares
-// a thousand queues over one connection uses every core (decision 0003).
-[[nodiscard]] shard_id home_of(const queue_spec& spec, std::uint16_t shards) {
-    if (spec.exclusive_to) {
-        return spec.exclusive_to.shard;
-    }
-    std::uint64_t hash = 0xcbf29ce484222325ULL ^ spec.vhost.value;
-    for (const char c : spec.name) {
-        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-    }
-    return shard_id{static_cast<std::uint16_t>((hash >> 17) % shards)};
-}
+constexpr mono_ns tick_period = ns_per_s;
 
 constexpr std::size_t history_default = 20;  // the recent-history exchange's own default
 
@@ -30,6 +20,11 @@ constexpr std::size_t history_default = 20;  // the recent-history exchange's ow
     const value* length = find(spec.arguments, "x-recent-history-length");
     const auto* n = length == nullptr ? nullptr : length->as_integer();
     return n == nullptr || *n <= 0 ? history_default : static_cast<std::size_t>(*n);
+}
+
+[[nodiscard]] error no_log(std::string_view queue, const owner_answer& failed) {
+    return {error_kind::precondition_failed,
+            fmt::format("the log of queue '{}' cannot be made: {}", queue, failed.complaint)};
 }
 
 template <class... F>
@@ -40,6 +35,21 @@ template <class... F>
 overloaded(F...) -> overloaded<F...>;
 
 }  // namespace
+
+// Exclusive queues live with their session; all others are spread by name, so that a client which declares
+// a thousand queues over one connection uses every core (decision 0003).
+shard_id home_of(const queue_spec& spec, std::uint16_t shards) {
+    if (spec.exclusive_to) {
+        return spec.exclusive_to.shard;
+    }
+    std::uint64_t hash = 0xcbf29ce484222325ULL ^ spec.vhost.value;
+    for (const char c : spec.name) {
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    }
+    // Names that differ in their last letter alone differ in few bits until they are stirred.
+    hash = (hash ^ (hash >> 32)) * 0x9e3779b97f4a7c15ULL;
+    return shard_id{static_cast<std::uint16_t>((hash >> 32) % shards)};
+}
 
 control::control(broker& parts, shard_state& home) : parts_(parts), home_(home) {}
 
@@ -104,20 +114,117 @@ void control::ask_owner(owner_task t, next_step then) {
     home_.send_pointer(owner, command_kind::owner_task, sent.release());
 }
 
-void control::publish() { parts_.publish_topology(); }
+void control::publish() {
+    if (auto* keeper = parts_.keeper(); keeper != nullptr && keeper->seal()) {
+        recorded_ = true;
+    }
+    parts_.publish_topology();
+}
 
 void control::finish(reply&& r) {
     const auto& asked = line_.front().asked;
     if (asked != nullptr && asked->what.from) {
         r.cookie = asked->what.cookie;
-        home_.answer(asked->what.from, std::move(r));
+        give(asked->what.from, std::move(r), asked->what.pipelined);
     }
+}
+
+// A refusal changes nothing, and what concerns fleeting things alone has nothing to wait for. All else waits for what
+// others have recorded, too: "it is there already" must hold after a crash.
+void control::give(session_handle to, reply&& r, bool pipelined) {
+    const auto* keeper = parts_.keeper();
+    const bool promises = r.result.has_value() && (recorded_ || !fleeting_);
+    if (promises && keeper != nullptr && keeper->durable() < keeper->position()) {
+        const auto cookie = r.cookie;
+        answers_.push_back({keeper->position(), to, std::move(r)});
+        if (pipelined) {
+            home_.answer(to, {cookie, carried_out{}});
+        }
+    } else {
+        home_.answer(to, std::move(r));
+    }
+}
+
+// ---- Durability --------------------------------------------------------------------------------
+
+void control::poll(mono_ns now) {
+    auto* keeper = parts_.keeper();
+    if (keeper == nullptr) {
+        return;
+    }
+    if (now - ticked_ >= tick_period) {
+        ticked_ = now;
+        keeper->tick(now);
+    }
+    static_cast<void>(keeper->poll());
+    if (const auto* log = keeper->log(); log != nullptr && log->health() == log_health::failed) {
+        parts_.store_failed(log->complaint());
+    }
+    while (!answers_.empty() && answers_.front().at <= keeper->durable()) {
+        auto ready = std::move(answers_.front());
+        answers_.pop_front();
+        home_.answer(ready.to, std::move(ready.what));
+    }
+    for (; !partings_.empty() && partings_.front().at <= keeper->durable(); partings_.pop_front()) {
+        tell_parted(partings_.front().owner, partings_.front().queue);
+    }
+}
+
+void control::part(const owner_answer& destroyed) {
+    if (destroyed.parting == 0) {
+        return;
+    }
+    if (const auto* keeper = parts_.keeper(); keeper != nullptr && keeper->durable() < keeper->position()) {
+        partings_.push_back({keeper->position(), destroyed.handle.shard, destroyed.parting});
+    } else {
+        tell_parted(destroyed.handle.shard, destroyed.parting);
+    }
+}
+
+void control::tell_parted(shard_id owner, owner_uid queue) {
+    if (owner == home_.self.id()) {
+        home_.let_go(queue);
+    } else {
+        home_.send_pointer(owner, command_kind::queue_parted, nullptr, {}, queue);
+    }
+}
+
+void control::flush() {
+    if (auto* keeper = parts_.keeper(); keeper != nullptr) {
+        keeper->flush(parts_.editor());
+    }
+}
+
+bool control::waits_for_disk() const noexcept {
+    const auto* keeper = parts_.keeper();
+    return keeper != nullptr && keeper->durable() < keeper->position();
+}
+
+outcome<void> control::room_for(const value_table& arguments) const {
+    const auto* keeper = parts_.keeper();
+    if (arguments.empty() || keeper == nullptr || keeper->fits(arguments)) {
+        return {};
+    }
+    return fail(error{error_kind::precondition_failed, "the arguments are larger than the store can keep"});
+}
+
+// Its durable name, and the log of the shard that it is to live on.
+void control::name(queue_spec& spec) {
+    if (auto* keeper = parts_.keeper(); keeper != nullptr) {
+        // A durable queue of one connection goes with that: it need not be stored.
+        spec.uid = spec.durable && !spec.exclusive_to ? keeper->next_uid() : keeper->next_fleeting_uid();
+    } else {
+        spec.uid = fleeting_owner | ++last_fleeting_;
+    }
+    spec.log = home_of(spec, parts_.shard_count()).value;
 }
 
 void control::finish_ok() { finish({0, std::monostate{}}); }
 
 void control::begin(job& j) {
     auto& editor = parts_.editor();
+    recorded_ = false;
+    fleeting_ = false;
     if (j.change) {
         auto changed = j.change(editor);
         publish();
@@ -125,7 +232,7 @@ void control::begin(job& j) {
         return;
     }
     if (j.answer != nullptr) {
-        home_.answer(j.to, std::move(*j.answer));
+        give(j.to, std::move(*j.answer), false);
         return;
     }
     if (j.asked == nullptr) {
@@ -135,7 +242,9 @@ void control::begin(job& j) {
                       [this, q = j.unused](owner_answer&& a) {
                           if (a.what != owner_answer::verdict::in_use) {
                               static_cast<void>(parts_.editor().remove_queue(q));
+                              ++home_.totals.queues_deleted;
                               publish();
+                              part(a);
                           }
                       });
         }
@@ -149,13 +258,119 @@ void control::begin(job& j) {
                    [this](const declare_queue& q) { declare(q); },
                    [this](const delete_queue& q) { remove(q); },
                    [this](const core::end_session&) { end_session(); },
+                   [this](const core::subscribe& s) { subscribe(s); },
+                   [this](const core::unsubscribe& s) { unsubscribe(s); },
+                   [this](const end_subscriber& s) { end(s); },
+                   [this](const core::administer& a) { administer(a); },
+                   [this](const core::install& i) { install(i); },
                    // Queue requests go to owners, not here.
                    [this](const purge_queue&) { finish_ok(); },
                    [this](const consume&) { finish_ok(); },
                    [this](const cancel&) { finish_ok(); },
                    [this](const get&) { finish_ok(); },
+                   // And these to the home of what they name.
+                   [this](const attach_client&) { finish_ok(); },
+                   [this](const keep_client&) { finish_ok(); },
+                   [this](const read_retained&) { finish_ok(); },
+                   [this](const read_reply&) { finish_ok(); },
+                   [this](const watch_reply&) { finish_ok(); },
+                   [this](const close_reply&) { finish_ok(); },
                },
                j.asked->what.body);
+}
+
+void control::administer(const core::administer& a) {
+    auto* keeper = parts_.keeper();
+    if (keeper == nullptr) {
+        finish({0, fail(error{error_kind::not_implemented, "nothing keeps users and vhosts here"})});
+        return;
+    }
+    auto done = a.change(parts_.editor(), *keeper);
+    if (!done) {
+        finish({0, fail(std::move(done.error()))});
+        return;
+    }
+    publish();
+    follow_up(std::move(*done));
+}
+
+void control::follow_up(administered what, std::optional<error> refusal) {
+    while (!what.changed.empty() || !what.gone.empty()) {
+        auto& from = what.changed.empty() ? what.gone : what.changed;
+        const auto kind = what.changed.empty() ? owner_task_kind::destroy : owner_task_kind::apply;
+        auto entry = std::move(from.back());
+        from.pop_back();
+        owner_task task{kind, entry.handle, std::move(entry.spec), false, false, {}};
+        const auto done = [this, kind](const owner_answer& a) {
+            if (kind == owner_task_kind::destroy) {
+                ++home_.totals.queues_deleted;
+                part(a);
+            }
+        };
+        if (entry.handle.shard != home_.self.id()) {
+            ask_owner(std::move(task),
+                      [this, done, what = std::move(what), refusal = std::move(refusal)](owner_answer&& a) mutable {
+                          done(a);
+                          follow_up(std::move(what), std::move(refusal));
+                      });
+            return;
+        }
+        done(home_.do_owner_task(task));
+    }
+    refusal ? finish({0, fail(std::move(*refusal))}) : finish_ok();
+}
+
+void control::install(const core::install& i) {
+    auto* keeper = parts_.keeper();
+    if (keeper == nullptr) {
+        finish({0, fail(error{error_kind::not_implemented, "nothing keeps users and vhosts here"})});
+        return;
+    }
+    auto planned = i.plan(parts_.editor(), *keeper);
+    if (!planned) {
+        finish({0, fail(std::move(planned.error()))});
+        return;
+    }
+    std::ranges::reverse(*planned);
+    make_next(std::move(*planned), {});
+}
+
+void control::make_next(std::vector<queue_spec> left, std::vector<queue_entry> made) {
+    while (!left.empty()) {
+        auto spec = std::move(left.back());
+        left.pop_back();
+        name(spec);
+        owner_task task{owner_task_kind::create, {}, spec, false, false, {}};
+        if (home_of(spec, parts_.shard_count()) != home_.self.id()) {
+            ask_owner(std::move(task), [this, left = std::move(left), made = std::move(made),
+                                        spec = std::move(spec)](owner_answer&& a) mutable {
+                if (a.what == owner_answer::verdict::failed) {
+                    give_up(std::move(made), a, spec.name);
+                    return;
+                }
+                made.push_back({a.handle, std::move(spec)});
+                make_next(std::move(left), std::move(made));
+            });
+            return;
+        }
+        const auto a = home_.do_owner_task(task);
+        if (a.what == owner_answer::verdict::failed) {
+            give_up(std::move(made), a, spec.name);
+            return;
+        }
+        made.push_back({a.handle, std::move(spec)});
+    }
+    home_.totals.queues_declared += made.size();
+    home_.totals.queues_created += made.size();
+    auto done = std::get<core::install>(line_.front().asked->what.body).change(parts_.editor(), *parts_.keeper(), made);
+    publish();
+    follow_up(std::move(done));
+}
+
+// Nobody has seen those that were made.
+void control::give_up(std::vector<queue_entry> made, const owner_answer& failed, std::string_view name) {
+    home_.totals.queues_created += made.size();
+    follow_up({.changed = {}, .gone = std::move(made)}, no_log(name, failed));
 }
 
 void control::apply_next(std::vector<queue_entry> left) {
@@ -175,6 +390,11 @@ void control::apply_next(std::vector<queue_entry> left) {
 // ---- Exchanges and bindings --------------------------------------------------------------------
 
 void control::declare(const declare_exchange& x) {
+    fleeting_ = !x.durable;
+    if (auto room = room_for(x.arguments); !room) {
+        finish({0, fail(std::move(room.error()))});
+        return;
+    }
     auto done = parts_.editor().declare_exchange(line_.front().asked->what.vhost, x);
     if (!done) {
         finish({0, fail(std::move(done.error()))});
@@ -198,6 +418,10 @@ void control::remove(const delete_exchange& x) {
 
 void control::connect(const bind& b) {
     const auto& asked = line_.front().asked->what;
+    if (auto room = room_for(b.arguments); !room) {
+        finish({0, fail(std::move(room.error()))});
+        return;
+    }
     auto done = parts_.editor().bind(asked.vhost, b, asked.from);
     if (!done) {
         finish({0, fail(std::move(done.error()))});
@@ -222,10 +446,42 @@ void control::disconnect(const unbind& u) {
     finish_ok();
 }
 
+// ---- Subscribers -------------------------------------------------------------------------------
+
+void control::subscribe(const core::subscribe& s) {
+    fleeting_ = true;
+    auto done = parts_.editor().subscribe(line_.front().asked->what.vhost, s);
+    if (!done) {
+        finish({0, fail(std::move(done.error()))});
+        return;
+    }
+    publish();
+    finish_ok();
+}
+
+void control::unsubscribe(const core::unsubscribe& s) {
+    fleeting_ = true;
+    static_cast<void>(parts_.editor().unsubscribe(line_.front().asked->what.vhost, s));
+    publish();
+    finish_ok();
+}
+
+void control::end(const end_subscriber& s) {
+    fleeting_ = true;
+    static_cast<void>(parts_.editor().remove_subscriber(line_.front().asked->what.vhost, s.sink));
+    publish();
+    finish_ok();
+}
+
 // ---- Queues ------------------------------------------------------------------------------------
 
 void control::declare(const declare_queue& q) {
     const auto& asked = line_.front().asked->what;
+    fleeting_ = !q.durable || q.exclusive;
+    if (auto room = room_for(q.arguments); !room) {
+        finish({0, fail(std::move(room.error()))});
+        return;
+    }
     auto checked = parts_.editor().check_declare_queue(asked.vhost, q, asked.from);
     if (!checked) {
         finish({0, fail(std::move(checked.error()))});
@@ -236,6 +492,7 @@ void control::declare(const declare_queue& q) {
         return;
     }
     const auto& entry = std::get<queue_entry>(*checked);
+    ++home_.totals.queues_declared;
     ask_owner({owner_task_kind::inspect, entry.handle, {}, false, false, {}},
               [this, name = entry.spec.name](owner_answer&& a) {
                   finish({0, queue_info{name, a.handle, a.message_count, a.consumer_count}});
@@ -243,11 +500,18 @@ void control::declare(const declare_queue& q) {
 }
 
 void control::create(queue_spec spec) {
+    name(spec);
     owner_task task{owner_task_kind::create, {}, spec, false, false, {}};
     ask_owner(std::move(task), [this, spec = std::move(spec)](owner_answer&& a) mutable {
+        if (a.what == owner_answer::verdict::failed) {
+            finish({0, fail(no_log(spec.name, a))});
+            return;
+        }
         auto name = spec.name;
         parts_.editor().add_queue(std::move(spec), a.handle);
         publish();
+        ++home_.totals.queues_declared;
+        ++home_.totals.queues_created;
         finish({0, queue_info{std::move(name), a.handle, 0, 0}});
     });
 }
@@ -264,6 +528,7 @@ void control::remove(const delete_queue& q) {
         return;
     }
     const auto handle = (*checked)->handle;
+    fleeting_ = !(*checked)->spec.durable;
     ask_owner({owner_task_kind::destroy, handle, {}, q.if_unused, q.if_empty, {}},
               [this, handle, name = q.name](owner_answer&& a) {
                   const auto vhost = parts_.editor().view().find_vhost(line_.front().asked->what.vhost);
@@ -279,12 +544,15 @@ void control::remove(const delete_queue& q) {
                       return;
                   }
                   static_cast<void>(parts_.editor().remove_queue(handle));
+                  ++home_.totals.queues_deleted;
                   publish();
+                  part(a);
                   finish({0, queue_info{name, handle, a.message_count, a.consumer_count}});
               });
 }
 
 void control::end_session() {
+    fleeting_ = true;
     std::vector<queue_handle> own;
     for (const auto& entry : parts_.editor().queues_of_session(line_.front().asked->what.from)) {
         own.push_back(entry.handle);
@@ -297,6 +565,7 @@ void control::destroy_next(std::vector<queue_handle> left) {
         const auto q = left.back();
         left.pop_back();
         static_cast<void>(parts_.editor().remove_queue(q));
+        ++home_.totals.queues_deleted;
         publish();
         if (q.shard != home_.self.id()) {
             ask_owner({owner_task_kind::destroy, q, {}, false, false, {}},

@@ -19,6 +19,9 @@ struct delivery {
     std::uint32_t delivery_count = 0;  // failed attempts before this one
     bool redelivered = false;
     bool no_ack = false;  // settled by having been sent
+    bool stored = false;  // its queue's journal has it: settling names its position
+    // A consumer has it and has said so (shard::note_received): the message is not to be sent again, what follows is.
+    bool received = false;
 };
 
 enum class cancel_reason : std::uint8_t { queue_deleted, queue_lost, policy };
@@ -42,6 +45,17 @@ public:
     // The broker ended the consumer (its queue is gone). No delivery follows for that tag. May come while
     // the session itself deletes the queue, within its submit().
     virtual void on_cancelled(std::uint64_t tag, cancel_reason why) = 0;
+
+    // A stream no longer has what this consumer was to read next: it goes on at `resumed`. Of no concern to protocols
+    // whose deliveries tell the offset.
+    virtual void on_gap(std::uint64_t tag, position resumed) {
+        static_cast<void>(tag);
+        static_cast<void>(resumed);
+    }
+
+    // A message that one of the sink's own bindings matches (shard::add_subscriber). Only sinks that have any are
+    // asked, ready or not: what they cannot take they drop, and count. Nothing to settle.
+    virtual void on_message(const message_ptr& m) { static_cast<void>(m); }
 
     // A message for the sink itself, with no queue between: a direct reply. Nothing to settle.
     virtual void on_direct(message_ptr m) = 0;

@@ -16,7 +16,8 @@ enum class error_kind : std::uint8_t {
     resource_locked,      // exclusive to another session
     not_allowed,          // the operation makes no sense here
     command_invalid,      // e.g. an unknown exchange type
-    resource_error,       // a limit was reached
+    quota_exceeded,       // there are as many of them as may be (AMQP: 406, as RabbitMQ says it)
+    resource_error,       // there is no room for it
     not_implemented,
     internal,
 };

@@ -24,6 +24,13 @@ struct handle {
 };
 
 using queue_handle = handle<struct queue_tag>;
+// Streams live beside the queues of their shard, in slots from here on, and so do subscribers (sinks that are bound
+// without a queue between): the handle tells.
+inline constexpr std::uint32_t first_stream_slot = std::uint32_t{2} << 30;
+inline constexpr std::uint32_t first_subscriber_slot = std::uint32_t{3} << 30;
+[[nodiscard]] constexpr bool names_stream(std::uint32_t slot) noexcept { return slot >> 30 == first_stream_slot >> 30; }
+[[nodiscard]] constexpr bool is_stream(queue_handle h) noexcept { return names_stream(h.slot); }
+
 using session_handle = handle<struct session_tag>;
 
 // One consumer on one queue: assigned by the queue's owner, never reused while the queue lives.
@@ -33,5 +40,11 @@ using consumer_id = strong_id<struct consumer_id_tag, std::uint64_t>;
 using position = std::uint64_t;
 
 using vhost_id = strong_id<struct vhost_id_tag, std::uint32_t>;
+
+// The durable name of something whose messages a journal keeps: assigned by the control, never used again.
+// Zero names nothing. The highest bit marks those that do not outlive the process (a transient queue that
+// has to spill): their records are never recovered.
+using owner_uid = std::uint64_t;
+inline constexpr owner_uid fleeting_owner = std::uint64_t{1} << 63;
 
 }  // namespace linnet::core

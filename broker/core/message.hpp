@@ -25,6 +25,18 @@ struct message_traits {
     bool persistent = false;
     std::uint8_t priority = 0;
     protocol_tag properties_of = protocol_tag::none;
+    bool repeated = false;  // the broker's word: after a crash, consumers may have seen this one before
+    // Beside being routed it becomes the last value of its key (retained.hpp); shard::publish() is to be called then
+    // even where no queue is bound.
+    bool retain = false;
+    // Its publisher names where answers go, and may publish there itself (reply_handle.hpp): those who speak another
+    // protocol may be lent a way to answer.
+    bool answerable = false;
+    // It is to reach the consumers of a queue once, whatever crashes (MQTT's QoS 2): a queue shows it only when it is
+    // durable there, since its position must not become another message's.
+    bool once = false;
+    // Its publisher gave it an id, by which people may ask what has become of it (flight_recorder.hpp).
+    bool identified = false;
     mono_ns time_to_live = -1;  // -1: does not expire by itself
 };
 
@@ -65,7 +77,12 @@ public:
     // What it costs the memory budget.
     [[nodiscard]] std::size_t footprint() const noexcept { return block_bytes_; }
 
-    void mark_shared() noexcept { shared_ = true; }
+    // Written once: whoever holds it by then only reads.
+    void mark_shared() noexcept {
+        if (!shared_) {
+            shared_ = true;
+        }
+    }
 
 private:
     friend class message_ptr;
@@ -110,8 +127,10 @@ private:
     std::uint32_t body_bytes_ = 0;
     std::uint32_t block_bytes_ = 0;
     message_traits traits_{};
-    death_log* deaths_ = nullptr;   // owned
-    message* next_free_ = nullptr;  // pool only: free lists and chains on their way home
+    union {
+        death_log* deaths_ = nullptr;  // owned, while it lives
+        message* next_free_;           // then: free lists and chains on their way home
+    };
 };
 
 // A counted reference. Copies are explicit (share()), because a copy costs.

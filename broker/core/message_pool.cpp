@@ -17,6 +17,12 @@ thread_local message_pool* pool_of_this_thread = nullptr;
 void message_pool::enter(message_pool* current) noexcept { pool_of_this_thread = current; }
 message_pool* message_pool::current() noexcept { return pool_of_this_thread; }
 
+void message_pool::note_beside(std::int64_t bytes) noexcept {
+    if (pool_of_this_thread != nullptr) {
+        pool_of_this_thread->beside_.add(bytes);
+    }
+}
+
 std::uint8_t message_pool::class_of(std::size_t bytes) noexcept {
     if (bytes <= small_max) {
         return static_cast<std::uint8_t>((bytes + small_step - 1) / small_step - 1);

@@ -17,7 +17,7 @@ namespace linnet::core {
 // A message freed on another shard is chained up there and comes home as one command a turn, whatever the
 // number (take_chain / accept_chain): two shards never share a list.
 //
-// Threads:  one shard's. held_bytes() from any.
+// Threads:  one shard's. held_bytes() and beside_bytes() from any.
 // Bounds:   keeps at most `kept_bytes_max` of free blocks a class; the rest goes back to the allocator.
 // Fails:    throws std::bad_alloc when the system has no memory; the caller's connection ends.
 class message_pool {
@@ -37,16 +37,24 @@ public:
     [[nodiscard]] message* take_chain(shard_id home) noexcept;
     void accept_chain(message* first) noexcept;
 
+    // Memory that goes with messages: the rings they stand in. On the account of the shard that runs on this thread.
+    static void note_beside(std::int64_t bytes) noexcept;
+
+    [[nodiscard]] std::uint64_t beside_bytes() const noexcept { return static_cast<std::uint64_t>(beside_.value()); }
+
     // Bytes in live messages of this shard: its part of the memory budget.
     [[nodiscard]] std::uint64_t held_bytes() const noexcept { return static_cast<std::uint64_t>(held_.value()); }
     [[nodiscard]] shard_id home() const noexcept { return home_; }
+
+    // For the next thread: a broker is set up on another than the shard's.
+    void release_owner() const noexcept { owner_.release(); }
 
     // The pool of the shard that runs on this thread: where message_ptr gives its blocks.
     static void enter(message_pool* current) noexcept;
     [[nodiscard]] static message_pool* current() noexcept;
 
 private:
-    static constexpr std::size_t small_step = 64;
+    static constexpr std::size_t small_step = 32;
     static constexpr std::size_t small_max = 1024;
     static constexpr std::size_t class_max = 64 * 1024;
     static constexpr std::size_t classes = small_max / small_step + 4 * 6;
@@ -64,6 +72,7 @@ private:
     std::array<free_list, classes> free_{};
     std::array<message*, shards_max> going_home_{};
     lockfree::gauge held_;
+    lockfree::gauge beside_;
     shard_id home_;
     thread_owner owner_;
 };

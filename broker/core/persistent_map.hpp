@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -129,6 +130,12 @@ public:
     template <class F>
     void for_each_while(F&& f) const {
         visit(root_, f);
+    }
+    // In an order that the hashes alone decide on, so that a walk can be broken off and go on in another version: the
+    // leaves behind the hash `last`, or all. Stops when f returns false, but leaves of one hash are shown together.
+    template <class F>
+    void for_each_behind(std::optional<std::uint64_t> last, F&& f) const {
+        visit_behind(root_, 0, last ? &*last : nullptr, f);
     }
     [[nodiscard]] std::size_t count() const noexcept {
         std::size_t n = 0;
@@ -351,6 +358,49 @@ private:
             }
         }
         return true;
+    }
+
+    // `last`: null where everything lies behind it.
+    template <class F>
+    static bool visit_behind(slot s, unsigned shift, const std::uint64_t* last, F& f) {
+        if (s == 0) {
+            return true;
+        }
+        if (is_leaf(s)) {
+            const Leaf& leaf = *leaf_of(s);
+            return (last != nullptr && !is_behind(leaf.hash, *last, shift)) || f(leaf);
+        }
+        const branch& b = *branch_of(s);
+        if (shift >= hash_bits) {
+            return last != nullptr || visit_bucket(b, f);
+        }
+        const std::uint32_t from = last == nullptr ? 0 : index_of(b, bit_of(*last, shift));
+        const bool leads_there = last != nullptr && (b.bitmap & bit_of(*last, shift)) != 0;
+        for (std::uint32_t i = from; i < b.count; ++i) {
+            if (!visit_behind(b.slots()[i], shift + bits_per_level, leads_there && i == from ? last : nullptr, f)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    template <class F>
+    static bool visit_bucket(const branch& b, F& f) {
+        bool goes_on = true;
+        for (std::uint32_t i = 0; i < b.count; ++i) {
+            goes_on = f(static_cast<const Leaf&>(*leaf_of(b.slots()[i]))) && goes_on;
+        }
+        return goes_on;
+    }
+    // Both lie below the same branch at this depth.
+    [[nodiscard]] static bool is_behind(std::uint64_t hash, std::uint64_t last, unsigned shift) noexcept {
+        for (; shift < hash_bits; shift += bits_per_level) {
+            const auto a = (hash >> shift) & 31;
+            const auto b = (last >> shift) & 31;
+            if (a != b) {
+                return a > b;
+            }
+        }
+        return false;
     }
 
     slot root_ = 0;

@@ -24,6 +24,10 @@ struct policy {
     policy_scope apply_to = policy_scope::all;
     std::int64_t priority = 0;
     value_table definition;  // "message-ttl", "max-length" ...: without the arguments' "x-"
+
+    bool operator==(const policy&) const = default;
 };
+
+enum class policy_kind : std::uint8_t { user, operators };
 
 }  // namespace linnet::core

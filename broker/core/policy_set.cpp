@@ -1,9 +1,12 @@
 #include "broker/core/policy_set.hpp"
 
+#include "broker/core/dedup_window.hpp"
 #include "broker/core/rabbit_text.hpp"
+#include "broker/core/stream_start.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace linnet::core {
 
@@ -40,15 +43,20 @@ template <std::size_t N>
 [[nodiscard]] bool is_locator(const value& v) {
     return is_one_of<4>(v, {"client-local", "balanced", "random", "least-leaders"});
 }
+[[nodiscard]] bool is_name(const value& v) {
+    const auto* text = v.as_string();
+    return text != nullptr && !text->empty();
+}
+[[nodiscard]] bool is_factor(const value& v) {
+    if (const auto* whole = v.as_integer()) {
+        return *whole >= 1;
+    }
+    const auto* real = std::get_if<double>(&v.data);
+    return real != nullptr && std::isfinite(*real) && *real >= 1;
+}
 [[nodiscard]] bool is_age(const value& v) {
     const auto* text = v.as_string();
-    if (text == nullptr || text->size() < 2 ||
-        std::string_view("YMDhms").find(text->back()) == std::string_view::npos) {
-        return false;
-    }
-    const auto digits = std::string_view(*text).substr(0, text->size() - 1);
-    return digits.find_first_not_of("0123456789") == std::string_view::npos &&
-           digits.find_first_not_of('0') != std::string_view::npos;
+    return text != nullptr && parse_age(*text).has_value();
 }
 
 constexpr std::int64_t any_number = INT64_MAX;
@@ -60,7 +68,7 @@ struct setting {
     std::string_view called;  // "... is not a valid <called>"
     bool operators = false;   // operator policies may set it: it is a limit
 };
-constexpr std::array<setting, 19> settings{{
+constexpr std::array<setting, 26> settings{{
     {"alternate-exchange", is_text, "alternate exchange name"},
     {"dead-letter-exchange", is_text, "dead letter exchange name"},
     {"dead-letter-routing-key", is_text, "dead letter routing key"},
@@ -81,6 +89,14 @@ constexpr std::array<setting, 19> settings{{
     {"stream-max-segment-size-bytes", is_number<0, 3'000'000'000>, "segment size"},
     // Since 3.12.
     {"consumer-timeout", is_number<0, duration_max_ms>, "consumer timeout", true},
+    // Our own.
+    {"retry-base", is_number<0, duration_max_ms>, "retry base"},
+    {"retry-factor", is_factor, "retry factor"},
+    {"retry-max", is_number<0, duration_max_ms>, "retry maximum"},
+    {"retry-limit", is_number<1, any_number>, "retry limit", true},
+    {"deduplication-window", is_number<1, dedup_window::window_max / ns_per_ms>, "deduplication window"},
+    {"deduplication-window-length", is_number<1, 1'000'000'000>, "deduplication window length", true},
+    {"deduplication-header", is_name, "deduplication header"},
 }};
 
 [[nodiscard]] error refused(std::string text) { return {error_kind::precondition_failed, std::move(text)}; }

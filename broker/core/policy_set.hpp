@@ -12,8 +12,6 @@
 
 namespace linnet::core {
 
-enum class policy_kind : std::uint8_t { user, operators };
-
 // Is the definition made of known settings with values in range?
 [[nodiscard]] outcome<void> check_policy(const policy& p, policy_kind kind);
 
@@ -24,6 +22,11 @@ public:
     [[nodiscard]] outcome<void> set(policy p, policy_kind kind);
     // False when there was none.
     bool remove(std::string_view name);
+
+    [[nodiscard]] const policy* find(std::string_view name) const noexcept {
+        const auto at = policies_.find(name);
+        return at == policies_.end() ? nullptr : &at->second.what;
+    }
 
     // The one that applies; null: none.
     [[nodiscard]] const policy* for_queue(std::string_view name, queue_type type) const;

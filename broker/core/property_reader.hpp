@@ -2,9 +2,13 @@
 
 #include "broker/core/death_log.hpp"
 #include "broker/core/message.hpp"
+#include "broker/core/properties.hpp"
+#include "broker/core/reply_handle.hpp"
+#include "broker/core/text_hash.hpp"
 #include "broker/core/value.hpp"
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,6 +41,25 @@ public:
     // Additional routing keys that travel with the message (AMQP: CC).
     [[nodiscard]] virtual std::vector<std::string> carbon_copies(block b) const = 0;
     [[nodiscard]] virtual std::string message_id(block b) const = 0;
+    // Asked for every step of a message that has one: without a copy where that can be.
+    [[nodiscard]] virtual std::uint64_t message_id_hash(block b, std::uint64_t seed) const {
+        return stable_hash(message_id(b), seed);
+    }
+    // All of it, for a consumer of another protocol. Unless a protocol knows better: its headers.
+    [[nodiscard]] virtual neutral_properties read(block b, const message_traits& t) const {
+        neutral_properties all;
+        all.headers = headers(b);
+        all.persistent = t.persistent;
+        all.time_to_live = t.time_to_live;
+        return all;
+    }
+    // Where its publisher wants answers to be published, in the core's words. Asked only of what is answerable.
+    [[nodiscard]] virtual std::optional<requested_answers> answers_to(block) const { return std::nullopt; }
+    // The block with these bytes in place of its own correlation.
+    [[nodiscard]] virtual std::string with_correlation(block b, std::string_view correlation) const {
+        static_cast<void>(correlation);
+        return {b.begin(), b.end()};
+    }
     // Empty where the protocol has none; for exchanges that hash them.
     [[nodiscard]] virtual std::string correlation_id(block) const { return {}; }
     [[nodiscard]] virtual std::string timestamp(block) const { return {}; }

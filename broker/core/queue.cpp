@@ -14,8 +14,16 @@ constexpr consumer_id make_consumer_id(std::uint32_t slot, std::uint32_t generat
 
 }  // namespace
 
-queue::queue(queue_context& context, queue_handle self, const queue_spec& spec)
-    : context_(context), self_(self), spec_(spec), lanes_(spec.settings.max_priority + std::size_t{1}) {
+queue::queue(queue_context& context, queue_handle self, const queue_spec& spec, queue_keeping keeping)
+    : context_(context),
+      self_(self),
+      spec_(spec),
+      keeping_(keeping),
+      durable_(keeping.log != nullptr && spec.durable && (keeping.uid & fleeting_owner) == 0) {
+    for (std::size_t i = 0; i <= spec.settings.max_priority; ++i) {
+        lanes_.emplace_back(context.index_swap());
+    }
+    set_up_features();
     touch();
 }
 
@@ -52,6 +60,14 @@ queue::consumer* queue::next_taker() noexcept {
         }
     }
     return nullptr;
+}
+
+// Who would be next, without being it.
+queue::consumer* queue::peek_taker() noexcept {
+    const std::size_t turn = turn_;
+    consumer* c = next_taker();
+    turn_ = turn;
+    return c;
 }
 
 // Round robin among those of the highest priority that has anyone who can take.
@@ -108,6 +124,9 @@ outcome<consumer_id> queue::attach(attachment a) {
         active_ = order_.front();
     }
     had_consumer_ = true;
+    if (groups_ != nullptr) {
+        groups_->attach(c.id);
+    }
     arm_timer();
     return c.id;
 }
@@ -125,6 +144,10 @@ void queue::detach(consumer_id id) {
         active_ = order_.empty() ? nullptr : order_.front();
     }
     consumers_[slot_of(id)].reset();
+    if (groups_ != nullptr) {
+        groups_->detach(id);
+        wake();
+    }
     if (order_.empty() && !closing_) {
         touch();
         if (spec_.auto_delete) {
@@ -147,50 +170,61 @@ void queue::add_credit(consumer_id id, std::uint32_t count) {
 
 // ---- Messages ----------------------------------------------------------------------------------
 
-mono_ns queue::deadline_of(const message& m) const noexcept {
-    mono_ns ttl = m.time_to_live();
-    if (spec_.settings.message_ttl && (ttl < 0 || *spec_.settings.message_ttl < ttl)) {
-        ttl = *spec_.settings.message_ttl;
-    }
-    if (ttl < 0) {
-        return 0;
-    }
-    const mono_ns now = context_.now();
-    return ttl > std::numeric_limits<mono_ns>::max() - now ? 0 : now + ttl;
-}
-
 bool queue::full_for_one_more(const message& m) const noexcept {
     const auto& s = spec_.settings;
-    return (s.max_length && ready_ >= *s.max_length) ||
-           (s.max_length_bytes && ready_bytes_ + m.body_bytes() > *s.max_length_bytes);
+    return (s.max_length && ready_ + expected_ >= *s.max_length) ||
+           (s.max_length_bytes && ready_bytes_ + expected_bytes_ + m.body_bytes() > *s.max_length_bytes);
+}
+
+bool queue::over_length() const noexcept {
+    const auto& s = spec_.settings;
+    return ready_ != 0 &&
+           ((s.max_length && ready_ > *s.max_length) || (s.max_length_bytes && ready_bytes_ > *s.max_length_bytes));
 }
 
 enqueue_result queue::enqueue(message_ptr m) {
     owner_.check();
-    queue_item item{std::move(m), next_position_, 0, 0, false};
-    item.deadline = deadline_of(*item.msg);
+    const mono_ns deadline = deadline_of(*m);
+    if (special_) [[unlikely]] {
+        return enqueue_special(std::move(m), deadline);
+    }
     if (ready_ == 0) {
         if (consumer* c = next_taker()) [[likely]] {
-            ++next_position_;
-            lend(*c, std::move(item));
+            queue_item item = new_item(std::move(m), next_position_++, deadline);
+            if (deadline != 0) [[unlikely]] {
+                watch_lent(item);
+            }
+            hand_over(*c, std::move(item));
             return enqueue_result::accepted;
         }
     }
+    return line_up(std::move(m), deadline);
+}
+
+enqueue_result queue::line_up(message_ptr&& m, mono_ns deadline) {
+    queue_item item = new_item(std::move(m), next_position_, deadline);
     if (spec_.settings.overflow != overflow_policy::drop_head && full_for_one_more(*item.msg)) [[unlikely]] {
         if (spec_.settings.overflow == overflow_policy::reject_publish_dlx) {
             context_.on_dead(*this, std::move(item), death_reason::maxlen);
+        } else {
+            tell(flight_step::refused, *item.msg, item.pos);
         }
         return enqueue_result::refused;
     }
     ++next_position_;
-    const bool dies_at_once = item.deadline != 0 && item.deadline <= context_.now();
-    if (dies_at_once && ready_ == 0) {
-        context_.on_dead(*this, std::move(item), death_reason::expired);
-        return enqueue_result::accepted;
+    lane& l = lane_of(item.msg->priority());
+    if (deadline != 0) [[unlikely]] {
+        if (deadline <= context_.now()) {
+            context_.on_dead(*this, std::move(item), death_reason::expired);
+            return enqueue_result::accepted;
+        }
+        watch(l, item.pos, deadline);
     }
-    const bool can_expire = item.deadline != 0;
-    store(std::move(item));
-    if (can_expire) {
+    // No position is behind a new one: it comes last, wherever that is.
+    count_in(item);
+    tell(flight_step::queued, *item.msg, item.pos);
+    (l.first_paged == nowhere ? l.head : l.tail).push_back(std::move(item));
+    if (deadline != 0) [[unlikely]] {
         arm_timer();
     }
     if (spec_.settings.max_length || spec_.settings.max_length_bytes) {
@@ -199,23 +233,23 @@ enqueue_result queue::enqueue(message_ptr m) {
     return enqueue_result::accepted;
 }
 
-item_ring& queue::lane_of(const queue_item& item) noexcept {
-    return lanes_[std::min<std::size_t>(item.msg->priority(), lanes_.size() - 1)];
+queue::lane& queue::lane_of(std::uint8_t priority) noexcept {
+    return lanes_[std::min<std::size_t>(priority, lanes_.size() - 1)];
 }
 
 void queue::store(queue_item&& item) {
-    ++ready_;
-    ready_bytes_ += item.msg->body_bytes();
-    with_deadline_ += item.deadline != 0 ? 1 : 0;
-    item_ring& lane = lane_of(item);
-    if (lane.empty() || lane[lane.size() - 1].pos < item.pos) [[likely]] {
-        lane.push_back(std::move(item));
+    count_in(item);
+    lane& l = lane_of(item.msg->priority());
+    if (item.pos > l.first_paged || item.stored) [[unlikely]] {
+        store_stored(l, std::move(item));
+    } else if (l.head.empty() || l.head.back().pos < item.pos) [[likely]] {
+        l.head.push_back(std::move(item));
     } else {
-        lane.insert(std::move(item));
+        l.head.insert(std::move(item));
     }
 }
 
-item_ring* queue::head_lane() noexcept {
+queue::lane* queue::head_lane() noexcept {
     for (std::size_t i = lanes_.size(); i-- > 0;) {
         if (!lanes_[i].empty()) {
             return &lanes_[i];
@@ -224,38 +258,64 @@ item_ring* queue::head_lane() noexcept {
     return nullptr;
 }
 
-queue_item queue::take_head(item_ring& lane) noexcept {
-    queue_item item = lane.pop_front();
-    --ready_;
-    ready_bytes_ -= item.msg->body_bytes();
-    with_deadline_ -= item.deadline != 0 ? 1 : 0;
-    return item;
+void queue::die(queue_item&& item, death_reason why) {
+    if (groups_ != nullptr) {
+        static_cast<void>(groups_->lent_is_done(item.pos));
+    }
+    if (item.stored) {
+        if (const found f = locate(item.pos); !f) {
+            item.stored = false;
+        } else if (spec_.settings.dead_letter_exchange) {
+            f.in->index.set_state(f.at, entry_state::dying);
+        } else {
+            forget(f);
+            item.stored = false;
+        }
+    }
+    context_.on_dead(*this, std::move(item), why);
 }
 
-void queue::drop_expired() {
-    const mono_ns now = context_.now();
-    for (auto& lane : lanes_) {
-        while (!lane.empty() && lane.front().deadline != 0 && lane.front().deadline <= now) {
-            context_.on_dead(*this, take_head(lane), death_reason::expired);
+// Where the head is not in memory and has to be dead-lettered, the queue is too long until it has been read.
+void queue::drop_overflow() {
+    while (over_length()) {
+        if (groups_ != nullptr && groups_->ready() != 0) {
+            queue_item oldest = *groups_->take_oldest();
+            count_out(oldest.msg->body_bytes(), oldest.deadline);
+            die(std::move(oldest), death_reason::maxlen);
+            continue;
+        }
+        lane& l = *head_lane();
+        if (!l.head.empty()) {
+            die(take_head(l), death_reason::maxlen);
+        } else if (!spec_.settings.dead_letter_exchange) {
+            drop_paged(l, *l.index.find(l.first_paged));
+        } else {
+            load(l);
+            break;
         }
     }
 }
 
-void queue::drop_overflow() {
-    const auto& s = spec_.settings;
-    while (ready_ != 0 &&
-           ((s.max_length && ready_ > *s.max_length) || (s.max_length_bytes && ready_bytes_ > *s.max_length_bytes))) {
-        context_.on_dead(*this, take_head(*head_lane()), death_reason::maxlen);
+void queue::lend(consumer& c, queue_item&& item) {
+    if (item.stored) [[unlikely]] {
+        item.stored = note_lent(item.pos, c.a.no_ack);
     }
+    counts_.redeliver += item.redelivered ? 1 : 0;
+    hand_over(c, std::move(item));
 }
 
-void queue::lend(consumer& c, queue_item&& item) {
-    delivery d{std::move(item.msg), self_,     c.id, item.pos, item.deadline, item.delivery_count,
-               item.redelivered,    c.a.no_ack};
-    if (!c.a.no_ack) {
+void queue::hand_over(consumer& c, queue_item&& item) {
+    delivery d{std::move(item.msg), self_,      c.id,        item.pos,     item.deadline, item.delivery_count,
+               item.redelivered,    c.a.no_ack, item.stored, item.received};
+    if (c.a.no_ack) {
+        ++counts_.deliver_no_ack;
+    } else {
         ++c.in_flight;
         ++unacked_;
+        unacked_bytes_ += d.msg->body_bytes();
+        ++counts_.deliver;
     }
+    tell_lent(d);
     if (c.a.sink != nullptr) [[likely]] {
         c.a.sink->on_delivery(c.a.tag, std::move(d));
         return;
@@ -269,20 +329,35 @@ bool queue::pump() {
     if (with_deadline_ != 0) {
         drop_expired();
     }
+    if (groups_ != nullptr) [[unlikely]] {
+        return pump_groups();
+    }
+    bool all = true;
     for (std::uint32_t lent = 0; ready_ != 0; ++lent) {
         if (lent == pump_batch_max) {
-            return false;
+            all = false;
+            break;
+        }
+        lane& l = *head_lane();
+        if (l.head.empty()) [[unlikely]] {
+            if (peek_taker() != nullptr) {
+                load(l);
+            }
+            break;
         }
         consumer* c = next_taker();
         if (c == nullptr) {
             break;
         }
-        lend(*c, take_head(*head_lane()));
+        lend(*c, take_head(l));
+    }
+    if (paged_ != 0) {
+        read_ahead();
     }
     if (with_deadline_ != 0) {
         arm_timer();
     }
-    return true;
+    return all;
 }
 
 std::optional<delivery> queue::get(bool no_ack) {
@@ -291,52 +366,91 @@ std::optional<delivery> queue::get(bool no_ack) {
     if (with_deadline_ != 0) {
         drop_expired();
     }
-    item_ring* lane = head_lane();
-    if (lane == nullptr) {
-        return std::nullopt;
+    queue_item item;
+    if (groups_ != nullptr) {
+        auto free = take_free(no_ack);
+        if (!free) {
+            ++counts_.get_empty;
+            return std::nullopt;
+        }
+        item = std::move(*free);
+    } else {
+        lane* l = head_lane();
+        if (l == nullptr || l->head.empty()) {
+            ++counts_.get_empty;
+            return std::nullopt;
+        }
+        item = take_head(*l);
     }
-    queue_item item = take_head(*lane);
     if (with_deadline_ != 0) {
         drop_expired();  // so that the count that goes with the answer is of messages to be had
     }
-    unacked_ += no_ack ? 0 : 1;
-    return delivery{std::move(item.msg), self_, consumer_id{}, item.pos, item.deadline, item.delivery_count,
-                    item.redelivered,    no_ack};
-}
-
-std::uint64_t queue::purge() {
-    owner_.check();
-    if (with_deadline_ != 0) {
-        drop_expired();
+    if (no_ack) {
+        ++counts_.get_no_ack;
+    } else {
+        ++counts_.get;
+        ++unacked_;
+        unacked_bytes_ += item.msg->body_bytes();
     }
-    const std::uint64_t count = ready_;
-    while (item_ring* lane = head_lane()) {
-        static_cast<void>(take_head(*lane));
+    counts_.redeliver += item.redelivered ? 1 : 0;
+    if (item.stored) {
+        item.stored = note_lent(item.pos, no_ack);
     }
-    return count;
+    item.stored |= groups_ != nullptr && !no_ack;
+    delivery d{std::move(item.msg), self_,  consumer_id{}, item.pos,     item.deadline, item.delivery_count,
+               item.redelivered,    no_ack, item.stored,   item.received};
+    tell_lent(d);
+    return d;
 }
 
 // ---- Settling ----------------------------------------------------------------------------------
 
-void queue::settle(consumer_id id, std::uint32_t count, std::uint64_t /*bytes*/) noexcept {
+void queue::settle(consumer_id id, std::uint32_t count, std::uint64_t bytes) noexcept {
     owner_.check();
+    counts_.ack += count;
+    release(id, count, bytes);
+}
+
+void queue::release(consumer_id id, std::uint32_t count, std::uint64_t bytes) noexcept {
     unacked_ -= std::min<std::uint64_t>(count, unacked_);
+    unacked_bytes_ -= std::min(bytes, unacked_bytes_);
     if (consumer* c = find(id)) {
         c->in_flight -= std::min(count, c->in_flight);
     }
 }
 
 void queue::put_back(delivery&& d, bool counts) {
-    queue_item item{std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered};
+    queue_item item{std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored, d.received};
+    if (groups_ != nullptr) {
+        item.stored = static_cast<bool>(locate(item.pos));  // deliveries say so of all
+    }
+    if (d.no_ack && records(*item.msg)) {
+        // Settled when it was sent, and it never arrived: the log has to know it again, behind that.
+        record_settled();
+        const message_place place{keeping_.uid, item.pos, attempts_of(item)};
+        note(item, keeping_.log->record_message(*item.msg, context_.wall_now(), {&place, 1}), entry_state::lent);
+        item.stored = true;
+    }
+    tell(flight_step::requeued, *item.msg, item.pos, d.consumer);
     if (counts) {
         item.redelivered = true;
         ++item.delivery_count;
         if (spec_.settings.delivery_limit && item.delivery_count > *spec_.settings.delivery_limit) {
-            context_.on_dead(*this, std::move(item), death_reason::delivery_limit);
+            die(std::move(item), death_reason::delivery_limit);
+            return;
+        }
+        if (pause_or_end(item)) {
             return;
         }
     }
-    store(std::move(item));
+    if (item.deadline != 0 && item.deadline <= context_.now()) {
+        die(std::move(item), death_reason::expired);
+        return;
+    }
+    if (item.stored && counts) {
+        note_attempts(item);
+    }
+    store_back(std::move(item));
     drop_overflow();
     if (with_deadline_ != 0) {
         arm_timer();
@@ -344,21 +458,68 @@ void queue::put_back(delivery&& d, bool counts) {
 }
 
 void queue::requeue(delivery&& d) {
-    settle(d.consumer, 1, 0);
+    release(d.consumer, 1, d.msg->body_bytes());
     put_back(std::move(d), true);
 }
 
 void queue::bounce(delivery&& d) {
     if (!d.no_ack) {
-        settle(d.consumer, 1, 0);
+        release(d.consumer, 1, d.msg->body_bytes());
     }
     put_back(std::move(d), false);
 }
 
 void queue::reject(delivery&& d) {
-    settle(d.consumer, 1, 0);
-    context_.on_dead(*this, {std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered},
-                     death_reason::rejected);
+    release(d.consumer, 1, d.msg->body_bytes());
+    die({std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored}, death_reason::rejected);
+}
+
+// ---- Figures -----------------------------------------------------------------------------------
+
+message_counts queue::counts() const noexcept {
+    message_counts c = counts_;
+    c.publish = next_position_ - began_at_;
+    return c;
+}
+
+queue_figures queue::figures() {
+    if (window_ == nullptr) {
+        window_ = std::make_unique<rate_window<message_counts>>();
+    }
+    queue_figures f;
+    f.ready = ready_;
+    f.unacked = unacked_;
+    f.delayed = retries_.size();
+    f.ready_bytes = ready_bytes_;
+    f.unacked_bytes = unacked_bytes_;
+    f.paged = paged_;
+    f.stored = stored_count();
+    f.consumers = order_.size();
+    f.consumers_active = static_cast<std::uint64_t>(std::ranges::count_if(order_, [this](const consumer* c) {
+        return (active_ == c || !spec_.settings.single_active_consumer) && can_take(*c);
+    }));
+    f.memory_bytes = own_bytes() + ready_bytes_ - paged_bytes_;
+    f.counts = counts();
+    f.seen = window_->look(f.counts, context_.now(), context_.wall_now());
+    return f;
+}
+
+std::vector<consumer_look> queue::consumers() const {
+    std::vector<consumer_look> all;
+    for (const consumer* c : order_) {
+        const bool waits = spec_.settings.single_active_consumer && c != active_;
+        all.push_back({c->a.label, c->a.session, c->a.place, c->a.prefetch, c->a.no_ack, c->a.exclusive, !waits,
+                       c->a.arguments, c->id});
+    }
+    return all;
+}
+
+std::uint64_t queue::stored_count() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& l : lanes_) {
+        sum += l.index.size();
+    }
+    return sum;
 }
 
 // ---- Time and end ------------------------------------------------------------------------------
@@ -370,45 +531,27 @@ void queue::touch() {
     arm_timer();
 }
 
-void queue::arm_timer() noexcept {
-    mono_ns next = std::numeric_limits<mono_ns>::max();
-    if (with_deadline_ != 0) {
-        for (auto& lane : lanes_) {
-            if (!lane.empty() && lane.front().deadline != 0) {
-                next = std::min(next, lane.front().deadline);
-            }
+void queue::apply(const queue_spec& spec) {
+    if (spec.settings.message_ttl && !spec_.settings.message_ttl) {
+        // Messages without a deadline may be here: those that come now do not follow in order.
+        for (auto& l : lanes_) {
+            l.latest = never;
         }
     }
-    if (spec_.settings.expires && unused()) {
-        next = std::min(next, unused_since_ + *spec_.settings.expires);
-    }
-    if (next == std::numeric_limits<mono_ns>::max()) {
-        stop();
-    } else if (!running() || deadline() != next) {
-        context_.timers().start(*this, next);
-    }
-}
-
-void queue::on_timer(mono_ns now) {
-    drop_expired();
-    if (spec_.settings.expires && unused() && now >= unused_since_ + *spec_.settings.expires) {
-        context_.on_unused(*this);
-        return;
-    }
-    arm_timer();
-}
-
-void queue::apply(const queue_spec& spec) {
     spec_ = spec;
+    apply_dedup();
     drop_overflow();
     arm_timer();
 }
 
 std::uint64_t queue::shut_down() {
     owner_.check();
+    if (with_deadline_ != 0) {
+        drop_expired();
+    }
+    const std::uint64_t count = ready_ + retries_.size();
     closing_ = true;
     stop();
-    const std::uint64_t count = purge();
     for (const auto& c : consumers_) {
         if (c == nullptr) {
             continue;
@@ -422,6 +565,7 @@ std::uint64_t queue::shut_down() {
     order_.clear();
     consumers_.clear();
     active_ = nullptr;
+    record_settled();  // on_settled() will not find it any more
     return count;
 }
 

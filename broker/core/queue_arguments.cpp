@@ -1,11 +1,14 @@
 #include "broker/core/queue_arguments.hpp"
 
+#include "broker/core/dedup_window.hpp"
 #include "broker/core/rabbit_text.hpp"
+#include "broker/core/stream_start.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 namespace linnet::core {
@@ -39,6 +42,14 @@ using check = complaint (*)(const value& v, const value_table& all);
         return bad;
     }
     return number_in(v) == 0 ? complaint("{value_zero,0}") : std::nullopt;
+}
+
+[[nodiscard]] std::optional<double> as_number(const value& v) {
+    if (const auto* whole = v.as_integer()) {
+        return static_cast<double>(*whole);
+    }
+    const bool real = v.type == value_type::float32 || v.type == value_type::float64;
+    return real ? std::optional(std::get<double>(v.data)) : std::nullopt;
 }
 
 // Ten years, in milliseconds: RabbitMQ's limit for everything that is a time.
@@ -121,12 +132,54 @@ constexpr std::int64_t duration_max_ms = 315'360'000'000;
     if (text == nullptr) {
         return unacceptable_type(v);
     }
-    std::uint64_t amount = 0;
-    const auto [end, bad] = std::from_chars(text->data(), text->data() + text->size(), amount);
-    const std::string_view unit(end, static_cast<std::size_t>(text->data() + text->size() - end));
-    const bool good = bad == std::errc{} && amount > 0 && unit.size() == 1 &&
-                      std::string_view("YMDhms").find(unit) != std::string_view::npos;
-    return good ? std::nullopt : complaint("invalid_max_age");
+    return parse_age(*text) ? std::nullopt : complaint("invalid_max_age");
+}
+
+// Of a stream's segments, whatever is asked for.
+constexpr std::int64_t segment_bytes_min = 1 << 20;
+constexpr std::int64_t segment_bytes_max = 1 << 30;
+// As many keys as 32-bit table places can tell apart, with room to spare.
+constexpr std::int64_t dedup_length_max = 1'000'000'000;
+
+[[nodiscard]] complaint check_factor(const value& v, const value_table&) {
+    const auto number = as_number(v);
+    if (!number) {
+        return fmt::format("\"expected number, got {}\"", rabbit_type_name(v.type));
+    }
+    return std::isfinite(*number) && *number >= 1 ? std::nullopt : complaint("invalid_retry_factor");
+}
+[[nodiscard]] complaint check_window(const value& v, const value_table& all) {
+    if (auto bad = check_positive(v, all)) {
+        return bad;
+    }
+    return number_in(v) > dedup_window::window_max / ns_per_ms
+               ? complaint(fmt::format("{{value_too_large,{}}}", number_in(v)))
+               : std::nullopt;
+}
+[[nodiscard]] complaint check_window_length(const value& v, const value_table& all) {
+    if (auto bad = check_positive(v, all)) {
+        return bad;
+    }
+    return number_in(v) > dedup_length_max ? complaint(fmt::format("{{value_too_large,{}}}", number_in(v)))
+                                           : std::nullopt;
+}
+[[nodiscard]] complaint check_header_name(const value& v, const value_table& all) {
+    if (auto bad = check_text(v, all)) {
+        return bad;
+    }
+    return v.as_string()->empty() ? complaint("empty_header_name") : std::nullopt;
+}
+// Order within a key leaves no room for another order.
+[[nodiscard]] complaint check_group_by(const value& v, const value_table& all) {
+    if (auto bad = check_header_name(v, all)) {
+        return bad;
+    }
+    if (find(all, "x-max-priority") != nullptr) {
+        return "group_by_with_max_priority";
+    }
+    const value* single = find(all, "x-single-active-consumer");
+    const bool* on = single == nullptr ? nullptr : single->as_bool();
+    return on != nullptr && *on ? complaint("group_by_with_single_active_consumer") : std::nullopt;
 }
 
 using types = unsigned;
@@ -141,7 +194,7 @@ struct argument {
 };
 
 // In RabbitMQ's order of checking.
-constexpr std::array<argument, 23> known_arguments{{
+constexpr std::array<argument, 31> known_arguments{{
     {"x-expires", check_expires, classic | quorum},
     {"x-message-ttl", check_duration, classic | quorum},
     {"x-dead-letter-exchange", check_text, classic | quorum},
@@ -166,6 +219,15 @@ constexpr std::array<argument, 23> known_arguments{{
     {"x-queue-master-locator", nullptr, classic},
     // Since 3.12; in milliseconds, as the others.
     {"x-consumer-timeout", check_duration, classic | quorum},
+    // Our own.
+    {"x-retry-base", check_duration, classic | quorum},
+    {"x-retry-factor", check_factor, classic | quorum},
+    {"x-retry-max", check_duration, classic | quorum},
+    {"x-retry-limit", check_positive, classic | quorum},
+    {"x-deduplication-window", check_window, classic | quorum},
+    {"x-deduplication-window-length", check_window_length, classic | quorum},
+    {"x-deduplication-header", check_header_name, classic | quorum},
+    {"x-group-by", check_group_by, classic | quorum},
 }};
 
 [[nodiscard]] constexpr types mask_of(queue_type t) noexcept {
@@ -264,6 +326,16 @@ constexpr std::array<argument, 23> known_arguments{{
     const std::string* text = v == nullptr ? nullptr : v->as_string();
     return text == nullptr ? std::nullopt : std::optional(*text);
 }
+[[nodiscard]] std::optional<mono_ns> smaller_age(const value_table& arguments, const value_table& policy) {
+    std::optional<mono_ns> least;
+    for (const value* v : {find(arguments, "x-max-age"), find(policy, "max-age")}) {
+        const std::string* text = v == nullptr ? nullptr : v->as_string();
+        if (const auto age = text == nullptr ? std::nullopt : parse_age(*text)) {
+            least = least ? std::min(*least, *age) : *age;
+        }
+    }
+    return least;
+}
 [[nodiscard]] overflow_policy overflow_from(const std::optional<std::string>& text) noexcept {
     if (text == "reject-publish") {
         return overflow_policy::reject_publish;
@@ -271,13 +343,56 @@ constexpr std::array<argument, 23> known_arguments{{
     return text == "reject-publish-dlx" ? overflow_policy::reject_publish_dlx : overflow_policy::drop_head;
 }
 
+// Segments are filled in advance, so that very large ones would only be space that nobody uses, and of very small ones
+// a log would have thousands. Aligned to what disks and recovery read at once.
+[[nodiscard]] std::uint64_t segment_bytes_from(std::int64_t asked) noexcept {
+    constexpr std::int64_t alignment = 64 * 1024;
+    return static_cast<std::uint64_t>(std::clamp(asked, segment_bytes_min, segment_bytes_max) / alignment * alignment);
+}
+
 template <class To>
 [[nodiscard]] std::optional<To> as(std::optional<std::int64_t> n) noexcept {
     return n ? std::optional(static_cast<To>(*n)) : std::nullopt;
 }
 
+[[nodiscard]] std::optional<mono_ns> chosen_ms(const value_table& arguments, const value_table& policy,
+                                               std::string_view key) {
+    const value* v = chosen(arguments, policy, key);
+    const std::int64_t* ms = v == nullptr ? nullptr : v->as_integer();
+    return ms == nullptr ? std::nullopt : std::optional(*ms * ns_per_ms);
+}
+[[nodiscard]] std::optional<retry_policy> retry_from(const value_table& arguments, const value_table& policy) {
+    const auto base = chosen_ms(arguments, policy, "x-retry-base");
+    const auto limit = smaller(arguments, policy, "x-retry-limit");
+    if (!base && !limit) {
+        return std::nullopt;
+    }
+    retry_policy r;
+    r.base = base.value_or(0);
+    r.max = chosen_ms(arguments, policy, "x-retry-max").value_or(r.max);
+    if (const value* factor = chosen(arguments, policy, "x-retry-factor")) {
+        r.factor = as_number(*factor).value_or(r.factor);
+    }
+    if (limit) {
+        r.limit = static_cast<std::uint32_t>(std::min<std::int64_t>(*limit, r.limit));
+    }
+    return r;
+}
+[[nodiscard]] std::optional<dedup_settings> dedup_from(const value_table& arguments, const value_table& policy) {
+    const auto window = chosen_ms(arguments, policy, "x-deduplication-window");
+    if (!window) {
+        return std::nullopt;
+    }
+    dedup_settings d;
+    d.window = *window;
+    d.length_max = static_cast<std::uint64_t>(
+        smaller(arguments, policy, "x-deduplication-window-length").value_or(dedup_window::length_default));
+    d.header = chosen_text(arguments, policy, "x-deduplication-header").value_or("");
+    return d;
+}
+
 // In RabbitMQ's order of comparing, which is not its order of checking.
-constexpr std::array<std::string_view, 14> classic_keys{"x-expires",
+constexpr std::array<std::string_view, 22> classic_keys{"x-expires",
                                                         "x-message-ttl",
                                                         "x-dead-letter-exchange",
                                                         "x-dead-letter-routing-key",
@@ -290,8 +405,16 @@ constexpr std::array<std::string_view, 14> classic_keys{"x-expires",
                                                         "x-single-active-consumer",
                                                         "x-queue-type",
                                                         "x-queue-master-locator",
-                                                        "x-consumer-timeout"};
-constexpr std::array<std::string_view, 16> quorum_keys{"x-dead-letter-exchange",
+                                                        "x-consumer-timeout",
+                                                        "x-retry-base",
+                                                        "x-retry-factor",
+                                                        "x-retry-max",
+                                                        "x-retry-limit",
+                                                        "x-deduplication-window",
+                                                        "x-deduplication-window-length",
+                                                        "x-deduplication-header",
+                                                        "x-group-by"};
+constexpr std::array<std::string_view, 24> quorum_keys{"x-dead-letter-exchange",
                                                        "x-dead-letter-routing-key",
                                                        "x-dead-letter-strategy",
                                                        "x-expires",
@@ -306,7 +429,15 @@ constexpr std::array<std::string_view, 16> quorum_keys{"x-dead-letter-exchange",
                                                        "x-delivery-limit",
                                                        "x-message-ttl",
                                                        "x-queue-leader-locator",
-                                                       "x-consumer-timeout"};
+                                                       "x-consumer-timeout",
+                                                       "x-retry-base",
+                                                       "x-retry-factor",
+                                                       "x-retry-max",
+                                                       "x-retry-limit",
+                                                       "x-deduplication-window",
+                                                       "x-deduplication-window-length",
+                                                       "x-deduplication-header",
+                                                       "x-group-by"};
 constexpr std::array<std::string_view, 6> stream_keys{
     "x-max-length-bytes",     "x-queue-type",          "x-max-age", "x-stream-max-segment-size-bytes",
     "x-initial-cluster-size", "x-queue-leader-locator"};
@@ -367,6 +498,13 @@ queue_settings settings_from(const value_table& arguments, const value_table& po
     s.overflow = overflow_from(chosen_text(arguments, policy, "x-overflow"));
     s.dead_letter_exchange = chosen_text(arguments, policy, "x-dead-letter-exchange");
     s.dead_letter_routing_key = chosen_text(arguments, policy, "x-dead-letter-routing-key");
+    s.max_age = smaller_age(arguments, policy);
+    if (const value* v = chosen(arguments, policy, "x-stream-max-segment-size-bytes")) {
+        s.segment_bytes = segment_bytes_from(*v->as_integer());
+    }
+    s.retry = retry_from(arguments, policy);
+    s.dedup = dedup_from(arguments, policy);
+    s.group_by = chosen_text(arguments, {}, "x-group-by");
     if (const value* v = find(arguments, "x-max-priority")) {
         s.max_priority = static_cast<std::uint8_t>(*v->as_integer());
     }

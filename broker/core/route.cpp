@@ -1,11 +1,15 @@
+#include "broker/core/address.hpp"
 #include "broker/core/header_match.hpp"
+#include "broker/core/message_key.hpp"
 #include "broker/core/property_reader.hpp"
+#include "broker/core/route_account.hpp"
 #include "broker/core/route_scratch.hpp"
 #include "broker/core/topology.hpp"
 #include "broker/core/topology_nodes.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 // One route: a line of exchanges, each asked once, in RabbitMQ's manner: an exchange whose own bindings
 // match nothing hands over to its alternate.
@@ -18,22 +22,65 @@ namespace {
     return topology_view::find_exchange(v, name);
 }
 
+// Messages are routed with nobody watching, which costs nothing.
+struct unwatched {
+    static void lined_up(const exchange_node&, step_reason) noexcept {}
+    static void asked(const exchange_node&) noexcept {}
+    static void held() noexcept {}
+    static void matched(const binding_node&) noexcept {}
+    static void matched(const queue_node&) noexcept {}
+    static void turned_to(std::string_view) noexcept {}
+};
+
+// Writes down what a route passes.
+class account_keeper {
+public:
+    explicit account_keeper(route_account& a) noexcept : account_(a) {}
+
+    void lined_up(const exchange_node& x, step_reason why) { reasons_.emplace_back(&x, why); }
+    void asked(const exchange_node& x) {
+        const auto found = std::ranges::find(reasons_, &x, &std::pair<const exchange_node*, step_reason>::first);
+        account_.steps.push_back({.exchange = &x, .why = found->second, .bindings = {}, .queues = {}, .alternate = {}});
+    }
+    void held() { account_.steps.back().held = true; }
+    // Several keys may match one binding.
+    void matched(const binding_node& b) { add_once(account_.steps.back().bindings, &b); }
+    void matched(const queue_node& q) { add_once(account_.steps.back().queues, &q); }
+    void turned_to(std::string_view alternate) { account_.steps.back().alternate = alternate; }
+
+private:
+    template <class T>
+    static void add_once(std::vector<T>& to, T what) {
+        if (std::ranges::find(to, what) == to.end()) {
+            to.push_back(what);
+        }
+    }
+    route_account& account_;
+    std::vector<std::pair<const exchange_node*, step_reason>> reasons_;
+};
+
 // The state of one route; lives as long as the call.
+template <class Watch>
 class router {
 public:
-    router(const vhost_node& v, std::span<const std::string_view> keys, const route_input& in, route_scratch& s)
-        : vhost_(v), keys_(keys), in_(in), s_(s) {}
+    router(const vhost_node& v, std::span<const std::string_view> keys, const route_input& in, route_scratch& s,
+           Watch watch = {})
+        : vhost_(v), keys_(keys), in_(in), s_(s), watch_(std::move(watch)) {}
 
     route_notes run(const exchange_node& first) {
-        notes_.delayed = first.info->spec.type == exchange_type::delayed;
         s_.line.clear();
         s_.passed.clear();
-        visit(&first);
+        visit(&first, step_reason::published);
         while (!s_.line.empty()) {
             const exchange_node& x = *s_.line.back();
             s_.line.pop_back();
+            watch_.asked(x);
+            if (holds(x)) {
+                continue;
+            }
             if (!ask(x) && x.info->spec.alternate_exchange) {
-                visit(exchange_of(vhost_, *x.info->spec.alternate_exchange));
+                watch_.turned_to(*x.info->spec.alternate_exchange);
+                visit(exchange_of(vhost_, *x.info->spec.alternate_exchange), step_reason::alternate);
             }
         }
         return notes_;
@@ -41,17 +88,32 @@ public:
 
 private:
     // A name that leads nowhere any more is passed over.
-    void visit(const exchange_node* x) {
+    void visit(const exchange_node* x, step_reason why) {
         if (x != nullptr && s_.passed.insert(reinterpret_cast<std::uintptr_t>(x))) {
             s_.line.push_back(x);
+            watch_.lined_up(*x, why);
         }
     }
 
+    bool holds(const exchange_node& x) {
+        if (x.info->spec.type != exchange_type::delayed) {
+            return false;
+        }
+        notes_.delayed = true;
+        const bool held = !in_.delays_over && delay_asked(in_.reader, in_.properties) > 0;
+        if (held) {
+            s_.delays.push_back(x.info->spec.name);
+            watch_.held();
+        }
+        return held;
+    }
+
     void take(const binding_node& b) {
-        if (b.kind == bind_destination::queue) {
-            s_.found.add(b.queue);
+        watch_.matched(b);
+        if (b.kind == bind_destination::exchange) {
+            visit(exchange_of(vhost_, b.destination()), step_reason::binding);
         } else {
-            visit(exchange_of(vhost_, b.destination()));
+            s_.found.add(b.queue);
         }
     }
     void take_all(const binding_set& set) {
@@ -80,6 +142,7 @@ private:
         bool any = false;
         for (const auto key : keys_) {
             if (const queue_node* q = vhost_.queues.find(text_hash(key), key)) {
+                watch_.matched(*q);
                 s_.found.add(q->handle);
                 any = true;
             }
@@ -105,7 +168,7 @@ private:
             const bool dollar = key.starts_with('$');
             s_.match.run(*x.topics, key, [&](const binding_set& set) {
                 set.for_each([&](const binding_node& b) {
-                    if (!(dollar && b.hide_dollar)) {
+                    if (!(dollar && is_hidden_from(b, key))) {
                         take(b);
                         any = true;
                     }
@@ -113,6 +176,10 @@ private:
             });
         }
         return any;
+    }
+    // What the broker says of itself every few seconds is for those who name it, whatever they speak.
+    static bool is_hidden_from(const binding_node& b, std::string_view key) noexcept {
+        return b.hide_dollar || (key.starts_with(broker_keys) && !b.key().starts_with(broker_keys));
     }
     bool ask_headers(const exchange_node& x) {
         notes_.cacheable = false;
@@ -208,6 +275,7 @@ private:
     const route_input& in_;
     route_scratch& s_;
     route_notes notes_;
+    [[no_unique_address]] Watch watch_;
 };
 
 }  // namespace
@@ -219,14 +287,24 @@ route_notes topology_view::route(const vhost_node& v, const exchange_node& x, co
 
 route_notes topology_view::route_more(const vhost_node& v, const exchange_node& x, const route_input& in,
                                       route_scratch& out) {
-    return router(v, {&in.routing_key, 1}, in, out).run(x);
+    return router<unwatched>(v, {&in.routing_key, 1}, in, out).run(x);
 }
 
 route_notes topology_view::route_keys(const vhost_node& v, const exchange_node& x,
                                       std::span<const std::string_view> keys, const route_input& in,
                                       route_scratch& out) {
     out.found.clear();
-    return router(v, keys, in, out).run(x);
+    out.delays.clear();
+    return router<unwatched>(v, keys, in, out).run(x);
+}
+
+route_account explain_route(const vhost_node& v, const exchange_node& x, std::span<const std::string_view> keys,
+                            const route_input& in) {
+    route_account account;
+    route_scratch scratch;
+    account.notes = router<account_keeper>(v, keys, in, scratch, account_keeper(account)).run(x);
+    account.targets.assign(scratch.found.all().begin(), scratch.found.all().end());
+    return account;
 }
 
 }  // namespace linnet::core

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/core/counts.hpp"
 #include "broker/core/topology.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -24,6 +25,7 @@ public:
     struct entry {
         const exchange_node* exchange = nullptr;
         std::vector<queue_handle> where;
+        exchange_counts* counts = nullptr;  // of that exchange, on this shard
     };
 
     // False while the cache steps aside: neither find() nor add().
@@ -50,7 +52,7 @@ public:
         return at == routes_.end() ? nullptr : &at->second;
     }
     const entry& add(vhost_id vhost, std::string_view exchange, std::string_view key, const exchange_node* x,
-                     targets where) {
+                     targets where, exchange_counts& counts) {
         if (routes_.size() >= entries_max) {
             clear();
         }
@@ -58,8 +60,12 @@ public:
         auto& e = routes_[name_];
         e.exchange = x;
         e.where.assign(where.begin(), where.end());
+        e.counts = &counts;
         return e;
     }
+
+    // What the entries refer to has gone.
+    void forget() { clear(); }
 
 private:
     void clear() {

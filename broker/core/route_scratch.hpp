@@ -58,6 +58,8 @@ private:
 
 struct route_scratch {
     target_set found;
+    // Delayed-message exchanges that hold the message.
+    std::vector<std::string> delays;
     // Exchanges still to be asked, and all that were ever in line: a cycle of bindings ends.
     std::vector<const exchange_node*> line;
     stamp_set passed;

@@ -1,11 +1,21 @@
 #pragma once
 
+#include "broker/core/looks.hpp"
 #include "broker/core/operation.hpp"
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace linnet::core {
+
+// Why publishers are held back, all of them.
+struct alarms {
+    bool memory = false;  // above the high watermark
+    bool disk = false;    // a log has no room left
+    [[nodiscard]] explicit operator bool() const noexcept { return memory || disk; }
+    bool operator==(const alarms&) const = default;
+};
 
 // The core's side of a session: what may happen to it that it did not ask for in this very call.
 //
@@ -31,8 +41,23 @@ public:
         static_cast<void>(key);
         return false;
     }
-    // The memory alarm began or ended (AMQP: connection.blocked, connection.unblocked).
-    virtual void on_memory_alarm(bool on) = 0;
+    // What was published for a reply handle, with that sequence, found none: instead of on_publish_settled().
+    virtual void on_publish_unrouted(std::uint64_t sink_tag, std::uint64_t sequence) {
+        on_publish_settled(sink_tag, sequence, true);
+    }
+    // Of a handle that it watches (watch_reply).
+    virtual void on_reply_news(reply_news&& news) { static_cast<void>(news); }
+    // Another connection wants the client's name: this one must detach (shard::detach_client), now or after its last
+    // words; the newcomer waits for it.
+    virtual void on_taken_over(client_ticket t) { static_cast<void>(t); }
+    // Alarms began or ended (AMQP: connection.blocked, connection.unblocked).
+    virtual void on_alarms(alarms now) = 0;
+    // For people. False: it is nobody's connection, or not open yet.
+    [[nodiscard]] virtual bool describe(connection_look& into) {
+        static_cast<void>(into);
+        return false;
+    }
+    virtual void describe_channels(std::vector<channel_look>& into) { static_cast<void>(into); }
     // The broker goes down or an operator ends the session: say so in the protocol's words (320) and end.
     virtual void on_shutdown(std::string_view reason) = 0;
 };

@@ -16,13 +16,14 @@ constexpr mono_ns alarm_period = 20 * ns_per_ms;
 }  // namespace
 
 shard_state::shard_state(shard& s, broker& b, mono_ns now)
-    : self(s), parts(b), messages(s.id()), wheel(now), backlogs(b.shard_count()) {}
+    : self(s),
+      parts(b),
+      messages(s.id()),
+      wheel(now),
+      recorder(b.options().recorder_events),
+      backlogs(b.shard_count()) {}
 
-shard_state::~shard_state() {
-    for (timer* t : delayed) {
-        delete t;
-    }
-}
+shard_state::~shard_state() = default;
 
 shard::shard(broker& parts, shard_id id)
     : parts_(parts),
@@ -32,6 +33,7 @@ shard::shard(broker& parts, shard_id id)
       state_(std::make_unique<shard_state>(*this, parts, now_)) {
     state_->reader = &parts.domain().reader(id.value);
     parts.register_pool(id, &state_->messages);
+    state_->make_stores();
     if (id == control_shard) {
         state_->the_control = std::make_unique<control>(parts, *state_);
     }
@@ -52,11 +54,17 @@ shard::~shard() {
 void shard::end() {
     owner_.check();
     auto& s = *state_;
+    s.close_stores();
     s.queues.for_each([](auto, auto, std::unique_ptr<queue>& q) { q.reset(); });
+    s.parting.clear();
+    s.clients.end();
+    s.errands.end();
+    s.once.end();
+    s.retained.end();
+    s.replies.end();
+    s.owners.clear();
     s.dead.clear();
-    for (timer* t : std::exchange(s.delayed, {})) {
-        delete t;
-    }
+    s.delays.clear();
     s.the_control.reset();
     s.reader->offline();
 }
@@ -64,8 +72,11 @@ void shard::end() {
 void shard::begin_turn() {
     owner_.check();
     message_pool::enter(&state_->messages);
-    now_ = parts_.clock().now();
+    const mono_ns before = std::exchange(now_, parts_.clock().now());
     wall_now_ = parts_.clock().wall_now();
+    if (!std::exchange(state_->slept, false)) {
+        state_->turns.add(now_ - before);
+    }
     if (!state_->reader->is_online()) {
         state_->reader->online();
     }
@@ -75,33 +86,69 @@ bool shard::end_turn() {
     owner_.check();
     auto& s = *state_;
     bool more = s.drain_rings();
+    s.poll_stores();
+    s.tell_settled_sessions();
+    if (s.the_control != nullptr) {
+        s.the_control->poll(now_);
+    }
     s.wheel.advance(now_);
+    s.clients.poll();
+    s.errands.poll();
     for (auto& [to, r] : std::exchange(s.replies_later, {})) {
         s.pass_to_session(to, std::move(r));
     }
     s.pump_queues();
+    s.streams.pump();
     s.bury_dead();
     s.remove_unused_queues();
+    s.answer_held_gets();
+    more |= s.relieve();
+    s.flush_stores();
     s.send_credits();
     s.send_chains_home();
     s.flush_backlogs();
     s.publish_tails();
     if (id_ == control_shard) {
+        s.the_control->flush();
         static_cast<void>(parts_.domain().reclaim());
-        if (now_ - s.alarm_checked >= alarm_period) {
-            s.alarm_checked = now_;
-            parts_.update_memory_alarm();
-        }
     }
-    if (parts_.memory_alarm() != s.alarm_seen) {
-        s.alarm_seen = !s.alarm_seen;
-        s.sessions.for_each([&](auto, auto, session_port* p) { p->on_memory_alarm(s.alarm_seen); });
+    // Each of them: what one shard fills, an idle one would notice late.
+    if (now_ - s.alarm_checked >= alarm_period) {
+        s.alarm_checked = now_;
+        s.tell_memory();
+        parts_.update_memory_alarm();
+    }
+    if (const alarms now = active_alarms(); now != s.alarms_seen) {
+        s.alarms_seen = now;
+        s.sessions.for_each([now](auto, auto, session_port* p) { p->on_alarms(now); });
     }
     s.reader->quiescent();
-    return more || !s.to_pump.empty() || !s.dead.empty() || !s.replies_later.empty();
+    return more || s.has_work();
+}
+
+bool shard_state::has_work() const noexcept {
+    return !to_pump.empty() || streams.to_pump() || !dead.empty() || !replies_later.empty() || clients.more() ||
+           !settled_sessions.empty();
+}
+
+bool shard_state::has_unsent() const noexcept {
+    if (!proxies_to_credit.empty() || !settling.empty()) {
+        return true;
+    }
+    for (std::uint16_t to = 0; to < parts.shard_count(); ++to) {
+        if (to != self.id().value && parts.ring(self.id(), shard_id{to}).unpublished() != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool shard::prepare_to_sleep() {
+    // Output is flushed after a turn's end, and whoever is sent something, or can be sent nothing more, may settle and
+    // give back then.
+    if (state_->has_work() || state_->has_unsent()) {
+        return false;
+    }
     parts_.bell(id_).prepare_to_sleep();
     for (std::uint16_t from = 0; from < parts_.shard_count(); ++from) {
         if (from != id_.value && !parts_.ring(shard_id{from}, id_).empty()) {
@@ -115,15 +162,16 @@ bool shard::prepare_to_sleep() {
         return false;
     }
     state_->reader->offline();
+    state_->slept = true;
     return true;
 }
 
 void shard::awake() { parts_.bell(id_).awake(); }
 
 mono_ns shard::next_due(mono_ns horizon) const noexcept {
-    mono_ns due = state_->wheel.next_due(horizon);
+    mono_ns due = state_->stores_due(state_->wheel.next_due(horizon));
     if (id_ == control_shard && parts_.options().memory_high_bytes != 0) {
-        // While memory is held at all, the alarm is to be looked after.
+        // When nobody has a turn, somebody must still see that it ends.
         if (parts_.memory_alarm() || parts_.held_bytes() > parts_.options().memory_high_bytes / 2) {
             due = std::min(due, now_ + alarm_period);
         }
@@ -134,7 +182,18 @@ mono_ns shard::next_due(mono_ns horizon) const noexcept {
 timer_wheel& shard::timers() noexcept { return state_->wheel; }
 message_pool& shard::pool() noexcept { return state_->messages; }
 bool shard::congested() const noexcept { return state_->backlog_total > congestion_commands; }
-bool shard::memory_alarm() const noexcept { return parts_.memory_alarm(); }
+bool shard::logs_congested() const noexcept {
+    return std::ranges::any_of(state_->stores, [](const stored_log& s) { return s.messages->congested(); }) ||
+           state_->streams.congested();
+}
+std::uint64_t shard::stored_messages() const noexcept {
+    std::uint64_t sum = state_->streams.appended_messages();
+    for (const stored_log& s : state_->stores) {
+        sum += s.messages->recorded_messages();
+    }
+    return sum;
+}
+alarms shard::active_alarms() const noexcept { return {parts_.memory_alarm(), parts_.disk_alarm()}; }
 
 topology_view shard::topology() const noexcept { return topology_view(parts_.topology().read(*state_->reader)->root); }
 
@@ -144,6 +203,8 @@ void shard::change_topology(std::function<std::vector<queue_entry>(topology_edit
 }
 
 // ---- Sessions ----------------------------------------------------------------------------------
+
+void shard::note_connection_bytes(std::int64_t more) noexcept { state_->connection_bytes += more; }
 
 session_handle shard::add_session(session_port& s) {
     owner_.check();
@@ -178,6 +239,22 @@ void shard::remove_session(session_handle h) noexcept {
     static_cast<void>(s.start({vhost_id{}, h, 0, end_session{}}));
 }
 
+void shard::detach_client(vhost_id vhost, session_handle from, core::detach_client d) {
+    owner_.check();
+    state_->clients.detach(vhost, from, std::move(d));
+}
+
+void shard::mark_client(client_ticket ticket, session_handle from, std::uint64_t sink_tag, std::uint64_t sequence,
+                        std::uint32_t number, bool set) {
+    owner_.check();
+    state_->clients.mark({sequence,
+                          sink_tag,
+                          {from.slot, from.generation},
+                          shard_clients::place_of(ticket),
+                          number,
+                          set ? mark_step::set : mark_step::clear});
+}
+
 std::optional<reply> shard::submit(request r) {
     owner_.check();
     std::optional<reply> now;
@@ -203,6 +280,8 @@ void shard::settle_accepted(queue_handle q, consumer_id c, std::uint32_t count, 
             if (local->ready_count() != 0) {
                 state_->schedule_pump(*local);
             }
+        } else {
+            state_->streams.settle({q.slot, q.generation}, c, count);
         }
         return;
     }
@@ -221,8 +300,13 @@ void shard::settle(std::span<delivery> batch, settlement how) {
         }
         if (how == settlement::accepted) {
             for (; i < end; ++i) {
-                settle_accepted(q, batch[i].consumer, 1, batch[i].msg->body_bytes());
-                batch[i].msg.reset();
+                auto& d = batch[i];
+                if (d.stored) {
+                    settle_stored(q, d.consumer, {&d.pos, 1}, d.msg->body_bytes());
+                } else {
+                    settle_accepted(q, d.consumer, 1, d.msg->body_bytes());
+                }
+                d.msg.reset();
             }
             continue;
         }
@@ -239,6 +323,8 @@ void shard::set_prefetch(queue_handle q, consumer_id c, std::uint32_t prefetch) 
         if (queue* local = state_->find(q)) {
             local->set_prefetch(c, prefetch);
             state_->schedule_pump(*local);
+        } else {
+            state_->streams.set_prefetch({q.slot, q.generation}, c, prefetch);
         }
         return;
     }
@@ -256,7 +342,22 @@ void shard::resume(delivery_sink& sink) { state_->resume(sink); }
 void shard::pump() {
     owner_.check();
     state_->pump_queues();
+    state_->streams.pump();
     state_->bury_dead();
+}
+
+// ---- Subscribers -------------------------------------------------------------------------------
+
+queue_handle shard::add_subscriber(delivery_sink& sink) {
+    owner_.check();
+    const auto place = state_->subscribers.add(&sink);
+    return {first_subscriber_slot + place.slot, place.generation, id_};
+}
+
+void shard::remove_subscriber(vhost_id v, queue_handle sink) {
+    owner_.check();
+    state_->subscribers.remove(sink.slot - first_subscriber_slot);
+    static_cast<void>(state_->start({v, session_handle{}, 0, end_subscriber{sink}}));
 }
 
 // ---- Queues ------------------------------------------------------------------------------------
@@ -268,10 +369,20 @@ queue* shard_state::find(queue_place p) noexcept {
     return slot == nullptr ? nullptr : slot->get();
 }
 
+queue* shard_state::queue_named(owner_uid uid) noexcept {
+    const auto at = owners.find(uid);
+    return at == owners.end() ? nullptr : dynamic_cast<queue*>(at->second);
+}
+
 queue_handle shard_state::create_queue(const queue_spec& spec) {
     const auto place = queues.add(nullptr);
     const queue_handle h{place.slot, place.generation, self.id()};
-    *queues.find(place.slot, place.generation) = std::make_unique<queue>(*this, h, spec);
+    const queue_keeping keeping = keeping_of(spec);
+    auto made = std::make_unique<queue>(*this, h, spec, keeping);
+    if (keeping.log != nullptr) {
+        owners[keeping.uid & ~fleeting_owner] = made.get();
+    }
+    *queues.find(place.slot, place.generation) = std::move(made);
     return h;
 }
 
@@ -310,6 +421,8 @@ void shard_state::on_unused(const queue& q) {
     }
 }
 
+void shard_state::on_loaded(queue& q) { schedule_pump(q); }
+
 void shard_state::remove_unused_queues() {
     while (!unused_here.empty()) {
         for (const queue_handle h : std::exchange(unused_here, {})) {
@@ -324,6 +437,8 @@ void shard_state::resume(delivery_sink& sink) {
         if (source.queue.shard == self.id()) {
             if (queue* q = find(source.queue); q != nullptr && q->ready_count() != 0) {
                 schedule_pump(*q);
+            } else if (is_stream(source.queue)) {
+                streams.resume(source.queue);
             }
         } else if (auto* p = proxies.find_slot(source.proxy_slot)) {
             release_held(*p);

@@ -84,12 +84,6 @@ bool shard_state::drain_rings() {
         const auto n = ring.drain(drain_batch_max, [&](const command& c) { receive(peer, c); });
         more = more || n == drain_batch_max;
     }
-    for (const auto& h : settled_sessions) {
-        if (session_port* session = self.find_session(h)) {
-            session->on_settled_batch();
-        }
-    }
-    settled_sessions.clear();
     return more;
 }
 
@@ -102,18 +96,27 @@ void shard_state::receive(shard_id from, const command& c) {
             if (queue* q = find(c.settle.queue)) {
                 q->settle(consumer_id{c.settle.consumer}, c.settle.count, c.settle.bytes);
                 schedule_pump(*q);
+            } else {
+                streams.settle(c.settle.queue, consumer_id{c.settle.consumer}, c.settle.count);
             }
             return;
+        case command_kind::settle_stored: receive_settle_stored(c.settle_stored, c.count); return;
+        case command_kind::received: receive_received(from, c.received); return;
+        case command_kind::sync: receive_sync(from, c.settled); return;
         case command_kind::credit:
             if (queue* q = find(c.settle.queue)) {
                 q->add_credit(consumer_id{c.settle.consumer}, c.settle.count);
                 schedule_pump(*q);
+            } else {
+                streams.add_credit(c.settle.queue, consumer_id{c.settle.consumer}, c.settle.count);
             }
             return;
         case command_kind::set_prefetch:
             if (queue* q = find(c.settle.queue)) {
                 q->set_prefetch(consumer_id{c.settle.consumer}, c.settle.count);
                 schedule_pump(*q);
+            } else {
+                streams.set_prefetch(c.settle.queue, consumer_id{c.settle.consumer}, c.settle.count);
             }
             return;
         case command_kind::free_chain: messages.accept_chain(static_cast<message*>(c.pointer.object)); return;
@@ -127,7 +130,11 @@ void shard_state::receive(shard_id from, const command& c) {
             return;
         }
         case command_kind::queue_request: {
-            const auto r = take<routed_request>(c.pointer);
+            auto r = take<routed_request>(c.pointer);
+            if (must_wait(*r)) {
+                hold_get(std::move(r), from);
+                return;
+            }
             const auto proxy = std::holds_alternative<consume>(r->what.body) ? r->proxy_slot + 1 : no_proxy;
             const auto to = r->what.from;
             auto a = after_removal(r->target, to, do_queue_request(*r, from));
@@ -152,6 +159,7 @@ void shard_state::receive(shard_id from, const command& c) {
             return;
         }
         case command_kind::owner_answer: the_control->on_answer(std::move(*take<owner_answer>(c.pointer))); return;
+        case command_kind::queue_parted: let_go(c.pointer.tag); return;
         case command_kind::queue_unused:
             the_control->remove_unused({c.pointer.place.slot, c.pointer.place.generation, from});
             return;
@@ -168,6 +176,36 @@ void shard_state::receive(shard_id from, const command& c) {
                 sink->on_cancelled(tag, static_cast<cancel_reason>(c.pointer.detail));
             }
             return;
+        case command_kind::stream_gap:
+            if (auto* p = proxies.find(c.pointer.place.slot, c.pointer.place.generation)) {
+                p->sink->on_gap(p->tag, c.pointer.tag);
+            }
+            return;
+        case command_kind::home_request: do_home_request(*take<routed_request>(c.pointer)); return;
+        case command_kind::detach_client: clients.receive_detach(std::move(*take<detach_client>(c.pointer))); return;
+        case command_kind::mark_client: clients.receive_mark(from, c.mark); return;
+        case command_kind::client_taken_over:
+            clients.receive_taken_over(
+                {c.taken_over.who.slot, c.taken_over.who.generation, self.id()},
+                {c.taken_over.ticket.number, c.taken_over.ticket.entry, c.taken_over.ticket.home});
+            return;
+        case command_kind::answer: replies.receive(from, std::move(*take<routed_answer>(c.pointer))); return;
+        case command_kind::answer_unrouted: replies.receive_unrouted(c.settled); return;
+        case command_kind::unwatch_reply: replies.receive_unwatch(*take<reply_watcher>(c.pointer)); return;
+        case command_kind::reply_news:
+            replies.receive_news({c.pointer.place.slot, c.pointer.place.generation, self.id()},
+                                 std::move(*take<reply_news>(c.pointer)));
+            return;
+        case command_kind::find_consumer: {
+            const auto q = take<consumer_question>(c.pointer);
+            const session_handle asker = q->from;
+            if (auto a = ask_for_consumer(std::move(*q))) {
+                answer(asker, std::move(*a));
+            }
+            return;
+        }
+        case command_kind::retain: retained.receive(from, c.retain); return;
+        case command_kind::errand: errands.receive(std::move(*take<errand_part>(c.pointer))); return;
         case command_kind::remember: {
             const auto r = take<remembered>(c.pointer);
             the_control->remember(std::move(r->msg), r->vhost, r->exchange);
@@ -182,6 +220,10 @@ void shard_state::pass_to_session(session_handle to, reply&& r) {
         return;
     }
     // It ended while it waited: what it got goes back.
+    if (r.result && std::holds_alternative<attached_client>(*r.result)) {
+        clients.give_back(std::get<attached_client>(*r.result));
+        return;
+    }
     if (r.result && std::holds_alternative<got_message>(*r.result)) {
         auto& got = std::get<got_message>(*r.result);
         if (got.message && !got.message->no_ack) {
@@ -213,6 +255,17 @@ namespace {
     return nullptr;
 }
 
+[[nodiscard]] const reply_token* token_of(const request_body& body) noexcept {
+    if (const auto* r = std::get_if<read_reply>(&body)) {
+        return &r->token;
+    }
+    if (const auto* w = std::get_if<watch_reply>(&body)) {
+        return &w->token;
+    }
+    const auto* c = std::get_if<close_reply>(&body);
+    return c == nullptr ? nullptr : &c->token;
+}
+
 [[nodiscard]] error no_such_queue(std::string_view name, std::string_view vhost) {
     return {error_kind::not_found, fmt::format("no queue '{}' in vhost '{}'", name, vhost)};
 }
@@ -236,7 +289,7 @@ std::optional<reply> shard_state::start(request&& r) {
         }
         drop_proxy_of(c->queue, c->consumer, proxy_slot);
     }
-    auto routed = std::make_unique<routed_request>(routed_request{std::move(r), {}, 0, 0});
+    auto routed = std::make_unique<routed_request>(routed_request{std::move(r), {}, 0, 0, 0});
     const auto& asked = routed->what;
     if (const auto* c = std::get_if<cancel>(&asked.body)) {
         routed->target = c->queue;
@@ -252,6 +305,14 @@ std::optional<reply> shard_state::start(request&& r) {
             return reply{asked.cookie, fail(locked(*name, topology_view::name_of(*vhost)))};
         }
         routed->target = entry->handle;
+    } else if (const auto home = home_of(asked)) {
+        routed->home = *home;
+        if (const shard_id to{static_cast<std::uint16_t>(*home % parts.shard_count())}; to != self.id()) {
+            send_pointer(to, command_kind::home_request, routed.release());
+        } else {
+            do_home_request(*routed);
+        }
+        return std::nullopt;  // or captured
     } else if (the_control != nullptr) {
         the_control->execute(std::move(routed));
         return std::nullopt;  // or captured
@@ -260,6 +321,10 @@ std::optional<reply> shard_state::start(request&& r) {
         return std::nullopt;
     }
     if (routed->target.shard == self.id()) {
+        if (must_wait(*routed)) {
+            hold_get(std::move(routed), self.id());
+            return std::nullopt;
+        }
         return do_queue_request(*routed, self.id());
     }
     if (const auto* c = std::get_if<consume>(&asked.body)) {
@@ -271,6 +336,47 @@ std::optional<reply> shard_state::start(request&& r) {
     const auto to = routed->target.shard;
     send_pointer(to, command_kind::queue_request, routed.release());
     return std::nullopt;
+}
+
+std::optional<std::uint16_t> shard_state::home_of(const request& r) const {
+    if (const auto* a = std::get_if<attach_client>(&r.body)) {
+        return clients.home_of(r.vhost, a->name);
+    }
+    if (const auto* k = std::get_if<keep_client>(&r.body)) {
+        return static_cast<std::uint16_t>(k->ticket.home);
+    }
+    if (const auto* token = token_of(r.body)) {
+        return replies.home_of(*token);
+    }
+    return std::holds_alternative<read_retained>(r.body) ? std::optional(retained.home_of(r.vhost)) : std::nullopt;
+}
+
+void shard_state::do_home_request(routed_request& r) {
+    if (std::holds_alternative<read_retained>(r.what.body)) {
+        retained.request(r);
+    } else if (token_of(r.what.body) != nullptr) {
+        replies.request(r);
+    } else {
+        clients.request(r);
+    }
+}
+
+std::string shard_state::vhost_name(vhost_id v) const {
+    const auto* vhost = self.topology().find_vhost(v);
+    return vhost == nullptr ? std::string() : std::string(topology_view::name_of(*vhost));
+}
+
+// Also while the store is read, before the shards run: then the editor has what there is.
+std::optional<vhost_id> shard_state::vhost_named(std::string_view name) const {
+    const auto view = reader->is_online() ? self.topology() : parts.editor().view();
+    const auto* vhost = view.find_vhost(name);
+    return vhost == nullptr ? std::nullopt : std::optional(topology_view::id_of(*vhost));
+}
+
+// A get from a queue whose head has to be read back first.
+bool shard_state::must_wait(const routed_request& r) {
+    queue* q = std::holds_alternative<get>(r.what.body) ? find(r.target) : nullptr;
+    return q != nullptr && !q->head_at_hand();
 }
 
 void shard_state::answer(session_handle to, reply&& r) {
@@ -290,6 +396,9 @@ reply shard_state::do_queue_request(routed_request& r, shard_id asker) {
     auto& asked = r.what;
     queue* q = find(r.target);
     if (q == nullptr) {
+        if (auto a = streams.do_request(r, asker)) {
+            return std::move(*a);
+        }
         // Deleted between the look-up and now.
         const auto* name = queue_name_of(asked.body);
         const auto* vhost = self.topology().find_vhost(asked.vhost);
@@ -323,9 +432,10 @@ reply shard_state::do_queue_request(routed_request& r, shard_id asker) {
 
 reply shard_state::do_consume(queue& q, routed_request& r, shard_id asker) {
     auto& c = std::get<consume>(r.what.body);
-    queue::attachment a{c.tag,       nullptr,  {asker, r.proxy_slot, r.proxy_generation},
-                        r.what.from, c.label,  c.prefetch,
-                        c.priority,  c.no_ack, c.exclusive};
+    queue::attachment a{c.tag,       nullptr,    {asker, r.proxy_slot, r.proxy_generation},
+                        r.what.from, c.label,    c.prefetch,
+                        c.priority,  c.no_ack,   c.exclusive,
+                        c.place,     c.arguments};
     if (asker == self.id()) {
         a.sink = c.sink;
         a.remote = {};
@@ -372,6 +482,8 @@ void shard_state::end_consumer(queue_handle h, consumer_id c) {
         q->detach(c);
         // A single active consumer's successor, or others that its share now goes to.
         schedule_pump(*q);
+    } else {
+        streams.detach(h, c);
     }
 }
 
@@ -409,14 +521,22 @@ std::uint32_t shard_state::forget_source(delivery_sink& sink, queue_handle q, co
 }
 
 owner_answer shard_state::do_owner_task(owner_task& t) {
+    if (t.kind == owner_task_kind::create && streams.takes(t.spec)) {
+        auto made = streams.create(t.spec);
+        return made ? owner_answer{*made, 0, 0, owner_answer::verdict::done, {}}
+                    : owner_answer{{}, 0, 0, owner_answer::verdict::failed, std::move(made.error())};
+    }
     if (t.kind == owner_task_kind::create) {
-        return {create_queue(t.spec), 0, 0, owner_answer::verdict::done};
+        return {create_queue(t.spec), 0, 0, owner_answer::verdict::done, {}};
+    }
+    if (is_stream(t.handle)) {
+        return streams.do_owner_task(t);
     }
     queue* q = find(t.handle);
     if (q == nullptr) {
-        return {t.handle, 0, 0, owner_answer::verdict::gone};
+        return {t.handle, 0, 0, owner_answer::verdict::gone, {}};
     }
-    owner_answer a{t.handle, q->ready_count(), q->consumer_count(), owner_answer::verdict::done};
+    owner_answer a{t.handle, q->ready_count(), q->consumer_count(), owner_answer::verdict::done, {}};
     switch (t.kind) {
         case owner_task_kind::create: break;
         case owner_task_kind::inspect: q->touch(); break;
@@ -433,11 +553,34 @@ owner_answer shard_state::do_owner_task(owner_task& t) {
                 a.what = owner_answer::verdict::in_use;
             } else {
                 a.message_count = q->shut_down();
-                queues.remove(t.handle.slot);
+                a.parting = part_with(t.handle.slot);
             }
             break;
     }
     return a;
+}
+
+// Nobody finds it any more. What it has stored stays until its deletion is durable: else a crash would bring the queue
+// back without what it had promised to keep. Returns the name under which that waits; 0: there is nothing.
+owner_uid shard_state::part_with(std::uint32_t slot) {
+    auto gone = queues.remove(slot);
+    const owner_uid uid = gone->keeping().uid;
+    if (gone->lasts()) {
+        parting.emplace(uid, std::move(gone));
+        return uid;
+    }
+    gone->let_go();
+    owners.erase(uid & ~fleeting_owner);
+    return 0;
+}
+
+void shard_state::let_go(owner_uid uid) {
+    if (const auto gone = parting.extract(uid)) {
+        gone.mapped()->let_go();
+        owners.erase(uid);
+    } else {
+        streams.let_go(uid);
+    }
 }
 
 // ---- Consumers of ours on queues elsewhere -----------------------------------------------------
@@ -456,7 +599,9 @@ void shard_state::deliver_remote(const remote_consumer& to, delivery&& d) {
                                 to.proxy_slot,
                                 to.proxy_generation,
                                 d.redelivered,
-                                d.no_ack}});
+                                d.no_ack,
+                                d.stored,
+                                d.received}});
 }
 
 void shard_state::cancel_remote(const remote_consumer& to, cancel_reason why) {
@@ -472,7 +617,10 @@ void shard_state::receive_delivery(shard_id from, const deliver_command& c) {
                c.deadline,
                c.delivery_count,
                c.redelivered,
-               c.no_ack};
+               c.no_ack,
+               c.stored,
+               c.received};
+    note_arrival(*d.msg);
     auto* p = proxies.find(c.proxy_slot, c.proxy_generation);
     if (p == nullptr) {
         std::vector<delivery> batch;
@@ -549,7 +697,7 @@ void shard_state::drop_proxy(std::uint32_t slot) {
     static_cast<void>(forget_source(*p->sink, q, c));
     drop_proxy_of(q, c, slot);
     auto routed = std::make_unique<routed_request>(
-        routed_request{{vhost_id{}, session_handle{}, 0, cancel{q, c, nullptr}}, q, 0, 0});
+        routed_request{{vhost_id{}, session_handle{}, 0, cancel{q, c, nullptr}}, q, 0, 0, 0});
     send_pointer(q.shard, command_kind::queue_request, routed.release());
 }
 
@@ -561,6 +709,7 @@ void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<deli
     for (auto& d : batch) {
         d.msg.get()->mark_shared();
     }
+    transaction_shards |= std::uint64_t{in_transaction} << owner.value;
     auto moved = std::make_unique<std::vector<delivery>>(std::move(batch));
     send_pointer(owner, command_kind::give_back, moved.release(), {}, 0, static_cast<std::uint8_t>(how));
 }
@@ -571,6 +720,8 @@ void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
         delivery& d = how == give_back_kind::reject ? batch[batch.size() - 1 - i] : batch[i];
         queue* q = find(d.queue);
         if (q == nullptr) {
+            // A stream keeps its own: what comes back is credit.
+            streams.settle({d.queue.slot, d.queue.generation}, d.consumer, 1);
             d.msg.reset();
             continue;
         }

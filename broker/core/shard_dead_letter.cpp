@@ -60,12 +60,15 @@ void record(death_log& log, death row) {
 
 void shard_state::on_dead(const queue& q, queue_item&& item, death_reason why) {
     const auto& s = q.spec().settings;
+    ++totals.dead_lettered[static_cast<std::size_t>(why)];
+    note_death(q, item, why);
     if (!s.dead_letter_exchange) {
         item.msg.reset();
         return;
     }
-    dead.push_back(
-        {std::move(item), why, q.spec().name, q.spec().vhost, *s.dead_letter_exchange, s.dead_letter_routing_key});
+    const position pos = item.pos;
+    dead.push_back({std::move(item), why, q.spec().name, q.spec().vhost, *s.dead_letter_exchange,
+                    s.dead_letter_routing_key, q.self(), q.in_doubt(pos)});
 }
 
 void shard_state::bury_dead() {
@@ -77,10 +80,89 @@ void shard_state::bury_dead() {
 }
 
 void shard_state::bury(dead_letter&& d) {
+    const bool stored = d.item.stored;
+    const burial old{.from = d.from, .pos = d.item.pos, .bytes = d.item.msg->body_bytes()};
+    if (!publish_dead(std::move(d), stored ? &old : nullptr) && stored) {
+        finish_burial(old, true);
+    }
+}
+
+// Is any of it recorded, and that in this log alone?
+bool shard_state::recorded_only_in(const journal* log, const message& m, const shard::route& r) noexcept {
+    if (log == nullptr || !m.persistent() || m.traits().retain || (r.delayed && stores.front().messages.get() != log)) {
+        return false;
+    }
+    bool recorded = r.delayed;
+    for (const auto& h : r.where) {
+        if (h.shard != self.id() || is_stream(h)) {
+            return false;
+        }
+        if (const queue* q = find(h); q != nullptr && q->records(m)) {
+            if (q->keeping().log != log) {
+                return false;
+            }
+            recorded = true;
+        }
+    }
+    return recorded;
+}
+
+journal* shard_state::log_of(const burial& b) noexcept {
+    if (b.delayed != 0) {
+        return delays.at(b.delayed)->log();
+    }
+    const queue* q = find(b.from);
+    return q == nullptr ? nullptr : q->keeping().log;
+}
+
+// Its successor takes the place of what a queue, or a delay_store, has stored. Within one log both are one group: a
+// crash leaves either of them. Else the old one stays until its successor is durable, wherever that goes: a crash in
+// between can double it, never lose it.
+void shard_state::succeed(message_ptr m, const vhost_node& v, const shard::route& r, const burial& old) {
+    if (journal* log = log_of(old); recorded_only_in(log, *m, r)) {
+        log->begin_group();
+        static_cast<void>(self.publish(std::move(m), v, r, {}, 0, 0));
+        finish_burial(old, true);
+        if (queue* q = find(old.from)) {
+            q->record_settled();
+        }
+        static_cast<void>(log->end_group());
+        return;
+    }
+    const std::uint64_t sequence = ++last_burial;
+    if (self.publish(std::move(m), v, r, {}, 0, sequence).pending) {
+        burials.emplace(sequence, old);
+    } else {
+        finish_burial(old, true);
+    }
+}
+
+void shard_state::finish_burial(const burial& b, bool accepted) {
+    if (b.logs != 0) {
+        durable_waiter confirm = b.then;
+        confirm.accepted = accepted;
+        if (accepted) {
+            wait_for(b.logs, confirm);
+        } else {
+            on_durable(confirm);
+        }
+        return;
+    }
+    if (b.delayed != 0) {
+        delays.at(b.delayed)->settled(b.pos);
+        return;
+    }
+    if (queue* q = find(b.from)) {
+        q->settle_stored(consumer_id{}, {&b.pos, 1}, b.bytes);
+    }
+}
+
+// In place of `old`, if that is stored. False: nobody wants it.
+bool shard_state::publish_dead(dead_letter&& d, const burial* old) {
     const auto view = self.topology();
     const vhost_node* v = view.find_vhost(d.vhost);
     if (v == nullptr) {
-        return;
+        return false;
     }
     const message& m = *d.item.msg;
     const auto* reads = parts.reader_of(m.properties_of());
@@ -99,7 +181,8 @@ void shard_state::bury(dead_letter&& d) {
     const std::vector<std::string_view> keys(new_keys.begin(), new_keys.end());
     auto r = self.find_routes(*v, d.exchange, keys, reads, m.properties());
     if (r.exchange == nullptr) {
-        return;
+        note_unrouted(flight_step::dropped, m, d.vhost, {}, d.exchange, keys.front());
+        return false;
     }
     std::vector<queue_handle> where(r.where.begin(), r.where.end());
     if (d.why != death_reason::rejected) {
@@ -111,14 +194,22 @@ void shard_state::bury(dead_letter&& d) {
         }
     }
     if (where.empty() && !r.delayed) {
-        return;
+        note_unrouted(flight_step::dropped, m, d.vhost, {}, d.exchange, keys.front());
+        return false;
     }
     r.where = where;
     message_traits traits = m.traits();
     traits.time_to_live = -1;
+    traits.repeated = d.in_doubt;
     message_builder b;
     b.write_whole(messages, d.exchange, keys.front(), m.properties(), m.body(), traits);
-    static_cast<void>(self.publish(b.finish(std::move(log)), *v, r, {}, 0, 0));
+    auto successor = b.finish(std::move(log));
+    if (old != nullptr) {
+        succeed(std::move(successor), *v, r, *old);
+    } else {
+        static_cast<void>(self.publish(std::move(successor), *v, r, {}, 0, 0));
+    }
+    return true;
 }
 
 }  // namespace linnet::core

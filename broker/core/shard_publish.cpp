@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 // The hot path: where a message goes, and handing it there.
@@ -13,8 +12,9 @@ namespace linnet::core {
 namespace {
 
 [[nodiscard]] bool matches(const route_memo& memo, std::string_view exchange, std::string_view key) noexcept {
+    // The default exchange has no name to compare.
     return memo.exchange_bytes == exchange.size() && memo.key_bytes == key.size() &&
-           std::memcmp(memo.address.data(), exchange.data(), exchange.size()) == 0 &&
+           (exchange.empty() || std::memcmp(memo.address.data(), exchange.data(), exchange.size()) == 0) &&
            std::memcmp(memo.address.data() + exchange.size(), key.data(), key.size()) == 0;
 }
 
@@ -38,6 +38,8 @@ shard::route shard::find_route(const vhost_node& v, std::string_view exchange, s
     const std::uint64_t version = topology().version();
     if (memo.topology_version == version && memo.cache_epoch == s.routes.epoch() && matches(memo, exchange, key))
         [[likely]] {
+        ++memo.counts->in;
+        memo.counts->out += memo.where.size();
         return {memo.exchange, memo.where, false, false};
     }
     const auto vhost = topology_view::id_of(v);
@@ -50,145 +52,233 @@ shard::route shard::find_route(const vhost_node& v, std::string_view exchange, s
         }
         s.entropy = s.entropy * 6364136223846793005ULL + 1442695040888963407ULL;
         const auto notes = topology_view::route(v, *x, {key, reader, properties, s.entropy >> 16, id_}, *s.scratch);
+        auto& counts = s.tally_of(v, exchange);
         if (!caching || !notes.cacheable || notes.delayed || notes.remember != nullptr) {
-            return {x, topology_view::targets_of(*s.scratch), notes.delayed, notes.remember != nullptr};
+            const auto held = topology_view::delays_of(*s.scratch);
+            ++counts.in;
+            counts.out += topology_view::targets_of(*s.scratch).size();
+            return {x, topology_view::targets_of(*s.scratch), !held.empty(), notes.remember != nullptr, held};
         }
-        cached = &s.routes.add(vhost, exchange, key, x, topology_view::targets_of(*s.scratch));
+        cached = &s.routes.add(vhost, exchange, key, x, topology_view::targets_of(*s.scratch), counts);
     }
+    ++cached->counts->in;
+    cached->counts->out += cached->where.size();
     memo.topology_version = version;
     memo.cache_epoch = s.routes.epoch();
     memo.exchange = cached->exchange;
     memo.where = cached->where;
+    memo.counts = cached->counts;
     memorize(memo, exchange, key);
     return {cached->exchange, cached->where, false, false};
 }
 
 shard::route shard::find_routes(const vhost_node& v, std::string_view exchange, std::span<const std::string_view> keys,
-                                const property_reader* reader, std::span<const std::uint8_t> properties) {
+                                const property_reader* reader, std::span<const std::uint8_t> properties, delays what) {
     auto& s = *state_;
     const exchange_node* x = topology_view::find_exchange(v, exchange);
     if (x == nullptr) {
         return {};
     }
     s.entropy = s.entropy * 6364136223846793005ULL + 1442695040888963407ULL;
-    const route_input in{keys.front(), reader, properties, s.entropy >> 16, id_};
+    const route_input in{keys.front(), reader, properties, s.entropy >> 16, id_, what == delays::over};
     const auto notes = topology_view::route_keys(v, *x, keys, in, *s.scratch);
-    route r{x, {}, notes.delayed, notes.remember != nullptr};
+    route r{x, {}, false, notes.remember != nullptr};
     r.where = topology_view::targets_of(*s.scratch);
+    r.delays = topology_view::delays_of(*s.scratch);
+    r.delayed = !r.delays.empty();
+    auto& counts = s.tally_of(v, exchange);
+    ++counts.in;
+    counts.out += r.where.size();
     return r;
 }
 
-publish_result shard::publish(message_ptr m, const vhost_node& v, const route& r, session_handle publisher,
-                              std::uint64_t sink_tag, std::uint64_t sequence) {
-    owner_.check();
-    auto& s = *state_;
+inline publish_result shard_state::publish_routed(message_ptr m, const shard::route& r, session_handle publisher,
+                                                  std::uint64_t sink_tag, std::uint64_t sequence) {
     publish_result out;
     out.routed = static_cast<std::uint32_t>(r.where.size());
-    if (r.delayed || r.remember) [[unlikely]] {
-        if (r.remember) {
-            s.remember(m.share(), v);
-        }
-        if (const mono_ns by = r.delayed ? s.delay_of(*m) : 0; by > 0) {
-            s.delay(std::move(m), v, by);
-            return out;
-        }
-    }
-    if (r.where.size() == 1 && r.where[0].shard == id_) [[likely]] {
-        if (queue* q = s.find(r.where[0])) [[likely]] {
+    if (r.where.size() == 1 && r.where[0].shard == self.id()) [[likely]] {
+        if (queue* q = find(r.where[0])) [[likely]] {
+            if (q->records(*m)) [[unlikely]] {
+                publish_stored(std::move(m), r.where, confirm_for(publisher, sink_tag, sequence), out);
+                return out;
+            }
             out.rejected = q->enqueue(std::move(m)) == enqueue_result::refused;
+        } else if (is_stream(r.where[0])) {
+            publish_stored(std::move(m), r.where, confirm_for(publisher, sink_tag, sequence), out);
+        } else {
+            pass_to_subscriber({r.where[0].slot, r.where[0].generation}, m);
         }
         return out;
     }
     if (r.where.empty()) {
         return out;
     }
-    const auto is_here = [this](const queue_handle& h) { return h.shard == id_; };
+    const auto is_here = [here = self.id()](const queue_handle& h) { return h.shard == here; };
     if (std::ranges::all_of(r.where, is_here)) {
-        s.publish_here(std::move(m), r.where, out);
+        publish_here(std::move(m), r.where, confirm_for(publisher, sink_tag, sequence), out);
     } else {
-        s.publish_there(std::move(m), r.where, publisher, sink_tag, sequence, out);
+        publish_there(std::move(m), r.where, confirm_for(publisher, sink_tag, sequence), out);
     }
     return out;
 }
 
+publish_result shard::publish(message_ptr m, const vhost_node& v, const route& r, session_handle publisher,
+                              std::uint64_t sink_tag, std::uint64_t sequence) {
+    owner_.check();
+    auto& s = *state_;
+    // One branch for all that is rare.
+    if ((static_cast<unsigned>(r.delayed) | static_cast<unsigned>(r.remember) |
+         static_cast<unsigned>(m->traits().retain) | static_cast<unsigned>(m->traits().identified)) != 0) [[unlikely]] {
+        return s.publish_rare(std::move(m), v, r, s.confirm_for(publisher, sink_tag, sequence));
+    }
+    return s.publish_routed(std::move(m), r, publisher, sink_tag, sequence);
+}
+
+publish_result shard_state::publish_rare(message_ptr m, const vhost_node& v, const shard::route& r,
+                                         const durable_waiter& confirm) {
+    note_published(*m, v, r, confirm);
+    return publish_unnoted(std::move(m), v, r, confirm);
+}
+
+// What is delayed is retained when it is due; what died has been, if it was to be.
+publish_result shard_state::publish_unnoted(message_ptr m, const vhost_node& v, const shard::route& r,
+                                            const durable_waiter& confirm) {
+    if (r.remember) {
+        remember(m.share(), v);
+    }
+    if (r.delayed) {
+        return publish_delayed(std::move(m), v, r, confirm);
+    }
+    if (m->traits().retain && m->deaths() == nullptr) {
+        return retained.publish(std::move(m), v, r, confirm);
+    }
+    return publish_rest(std::move(m), r, confirm);
+}
+
+publish_result shard_state::publish_rest(message_ptr m, const shard::route& r, const durable_waiter& confirm) {
+    return publish_routed(std::move(m), r, {confirm.slot, confirm.generation, self.id()}, confirm.sink_tag,
+                          confirm.sequence);
+}
+
+durable_waiter shard_state::confirm_for(session_handle publisher, std::uint64_t sink_tag,
+                                        std::uint64_t sequence) const noexcept {
+    durable_waiter w;
+    w.sequence = sequence;
+    w.sink_tag = sink_tag;
+    w.slot = publisher.slot;
+    w.generation = publisher.generation;
+    w.publisher = self.id();
+    return w;
+}
+
 // All targets are queues of this shard: the references are counted once.
-void shard_state::publish_here(message_ptr m, targets where, publish_result& out) {
+void shard_state::publish_here(message_ptr m, targets where, const durable_waiter& confirm, publish_result& out) {
+    if ((m->persistent() && !stores.empty()) || (streams.any() && shard_streams::among(where))) {
+        publish_stored(std::move(m), where, confirm, out);
+        return;
+    }
     m.retain(static_cast<std::uint32_t>(where.size() - 1));
     message* raw = m.detach();
     for (const auto& h : where) {
         auto copy = message_ptr::adopt(raw);
         if (queue* q = find(h)) [[likely]] {
             out.rejected |= q->enqueue(std::move(copy)) == enqueue_result::refused;
+        } else {
+            pass_to_subscriber({h.slot, h.generation}, copy);
         }
     }
 }
 
-void shard_state::publish_there(message_ptr m, targets where, session_handle publisher, std::uint64_t sink_tag,
-                                std::uint64_t sequence, publish_result& out) {
+void shard_state::publish_there(message_ptr m, targets where, const durable_waiter& confirm, publish_result& out) {
     std::vector<std::vector<queue_place>> by_shard(parts.shard_count());
     for (const auto& h : where) {
         by_shard[h.shard.value].push_back({h.slot, h.generation});
     }
-    const auto shards = std::ranges::count_if(by_shard, [](const auto& places) { return !places.empty(); });
-    const bool local = !by_shard[self.id().value].empty();
-    const auto remote = static_cast<std::uint32_t>(shards - (local ? 1 : 0));
+    const auto& here = by_shard[self.id().value];
+    const auto shards = std::ranges::count_if(by_shard, [](const auto& of) { return !of.empty(); });
+    const auto remote = static_cast<std::uint32_t>(shards - (here.empty() ? 0 : 1));
     m.get()->mark_shared();
-    m.retain(static_cast<std::uint32_t>(where.size() - 1));
-    message* raw = m.detach();
-    for (const auto& p : by_shard[self.id().value]) {
-        auto copy = message_ptr::adopt(raw);
-        if (queue* q = find(p)) {
-            out.rejected |= q->enqueue(std::move(copy)) == enqueue_result::refused;
+    bool accepted = true;
+    const log_set logs = here.empty() ? 0 : hand_out(m, here, accepted);
+    const bool waits_here = logs != 0 && accepted;
+    const std::uint32_t answers = remote + (waits_here ? 1 : 0);
+    durable_waiter w = confirm;
+    out.pending = w.sequence != 0;
+    if (w.sequence != 0) {
+        // A refusal is told with the rest: the whole verdict comes at the end.
+        w.group = answers > 1 || !accepted ? split(answers, accepted) : 0;
+        if (waits_here) {
+            wait_for(logs, w);
         }
+    } else {
+        out.rejected = !accepted;
     }
-    out.pending = sequence != 0;
-    std::uint32_t group = 0;
-    if (sequence != 0 && (remote > 1 || out.rejected)) {
-        if (free_splits.empty()) {
-            free_splits.push_back(static_cast<std::uint32_t>(splits.size()));
-            splits.emplace_back();
-        }
-        group = free_splits.back();
-        free_splits.pop_back();
-        splits[group] = {remote, !out.rejected};
-        out.rejected = false;  // the whole verdict comes at the end
-    }
+    m.retain(static_cast<std::uint32_t>(where.size() - here.size()));
     for (std::uint16_t to = 0; to < by_shard.size(); ++to) {
-        auto& places = by_shard[to];
-        if (to == self.id().value || places.empty()) {
+        auto& of = by_shard[to];
+        if (to == self.id().value || of.empty()) {
             continue;
         }
         command c{.kind = command_kind::publish,
-                  .count = static_cast<std::uint16_t>(places.size()),
-                  .publish = {raw, sequence, sink_tag, {publisher.slot, publisher.generation}, group, {}}};
-        if (places.size() <= inline_places) {
-            std::ranges::copy(places, c.publish.places);
+                  .count = static_cast<std::uint16_t>(of.size()),
+                  .publish = {m.get(), w.sequence, w.sink_tag, {w.slot, w.generation}, w.group, {}}};
+        if (of.size() <= inline_places) {
+            std::ranges::copy(of, c.publish.places);
         } else {
             c.count = many_places;
-            c.publish.more = std::make_unique<std::vector<queue_place>>(std::move(places)).release();
+            c.publish.more = std::make_unique<std::vector<queue_place>>(std::move(of)).release();
         }
         send(shard_id{to}, c);
     }
 }
 
 void shard_state::receive_publish(shard_id from, const publish_command& p, std::uint16_t count) {
-    bool accepted = true;
-    const auto deliver_to = [&](queue_place place) {
-        auto m = message_ptr::adopt(p.m);
-        if (queue* q = find(place)) {
-            accepted &= q->enqueue(std::move(m)) == enqueue_result::accepted;
-        }
-    };
+    std::unique_ptr<std::vector<queue_place>> more;
+    std::span<const queue_place> where(p.places, count);
     if (count == many_places) {
-        const std::unique_ptr<std::vector<queue_place>> places(p.more);
-        std::ranges::for_each(*places, deliver_to);
-    } else {
-        std::ranges::for_each(std::span(p.places, count), deliver_to);
+        more.reset(p.more);
+        where = *more;
     }
-    if (p.sequence != 0) {
-        send(from, {.kind = command_kind::publish_settled,
-                    .count = 0,
-                    .settled = {p.sequence, p.sink_tag, p.publisher, p.group, accepted}});
+    note_arrival(*p.m);
+    bool accepted = true;
+    log_set logs = 0;
+    if ((p.m->persistent() && !stores.empty()) || (streams.any() && shard_streams::among(where))) {
+        const auto m = message_ptr::adopt(p.m);
+        logs = hand_out(m, where, accepted);
+        for (std::size_t i = 1; i < where.size(); ++i) {
+            message_ptr::adopt(p.m).reset();
+        }
+    } else {
+        for (const queue_place place : where) {
+            auto m = message_ptr::adopt(p.m);
+            if (queue* q = find(place)) {
+                accepted &= q->enqueue(std::move(m)) == enqueue_result::accepted;
+            } else {
+                pass_to_subscriber(place, m);
+            }
+        }
+    }
+    if (p.sequence == 0) {
+        return;
+    }
+    durable_waiter w;
+    w.sequence = p.sequence;
+    w.sink_tag = p.sink_tag;
+    w.slot = p.publisher.slot;
+    w.generation = p.publisher.generation;
+    w.group = p.group;
+    w.publisher = from;
+    w.accepted = accepted;
+    if (accepted && logs != 0) {
+        wait_for(logs, w);
+    } else {
+        on_durable(w);
+    }
+}
+
+void shard_state::pass_to_subscriber(queue_place p, const message_ptr& m) {
+    if (delivery_sink** sink = subscribers.find(p.slot - first_subscriber_slot, p.generation)) {
+        (*sink)->on_message(m);
     }
 }
 
@@ -203,12 +293,36 @@ void shard_state::receive_settled(const publish_settled_command& c) {
         accepted = split.accepted;
         free_splits.push_back(c.group);
     }
+    if (c.publisher.generation == 0) {
+        receive_own_settled(c, accepted);
+        return;
+    }
     const session_handle to{c.publisher.slot, c.publisher.generation, self.id()};
     if (session_port* session = self.find_session(to)) {
         session->on_publish_settled(c.sink_tag, c.sequence, accepted);
         if (settled_sessions.empty() || settled_sessions.back() != to) {
             settled_sessions.push_back(to);
         }
+    }
+}
+
+// What the shard itself waits for.
+void shard_state::receive_own_settled(const publish_settled_command& c, bool accepted) {
+    switch (static_cast<own_waiter>(c.publisher.slot)) {
+        case own_waiter::burial:
+            if (const auto dead_one = burials.extract(c.sequence)) {
+                finish_burial(dead_one.mapped(), accepted);
+            }
+            return;
+        case own_waiter::stream: streams.joined(c.sequence); return;
+        case own_waiter::client: clients.on_durable(c.sequence); return;
+        case own_waiter::retained: retained.joined(c.sequence, accepted); return;
+        case own_waiter::transaction: errands.decided(c.sequence); return;
+        case own_waiter::landing: errands.landed(c.sequence); return;
+        case own_waiter::errand: errands.answered(static_cast<std::uint16_t>(c.sink_tag), c.sequence, accepted); return;
+        case own_waiter::once: once.settled(c.sequence, accepted); return;
+        case own_waiter::answer: replies.on_durable(c.sequence); return;
+        case own_waiter::forwarded_answer: replies.forwarded(c.sequence, accepted); return;
     }
 }
 
@@ -262,59 +376,6 @@ void shard_state::receive_direct(const pointer_command& p) {
 }
 
 // ---- Exchanges that keep messages --------------------------------------------------------------
-
-namespace {
-
-// A message that waits in a delayed-message exchange. Owns itself: it dies when it fires, or with its shard.
-class delayed_message final : public timer {
-public:
-    delayed_message(shard_state& home, message_ptr m, vhost_id vhost) : home_(home), m_(std::move(m)), vhost_(vhost) {}
-
-    void on_timer(mono_ns) override {
-        const std::unique_ptr<delayed_message> self(this);
-        home_.delayed.erase(this);
-        home_.publish_again(std::move(m_), vhost_);
-    }
-
-private:
-    shard_state& home_;
-    message_ptr m_;
-    vhost_id vhost_;
-};
-
-}  // namespace
-
-mono_ns shard_state::delay_of(const message& m) const {
-    const auto* reader_of = parts.reader_of(m.properties_of());
-    const auto header = reader_of == nullptr ? std::nullopt : reader_of->header(m.properties(), "x-delay");
-    const auto* ms = header ? header->as_integer() : nullptr;
-    if (ms == nullptr || *ms <= 0) {
-        return 0;
-    }
-    return *ms > std::numeric_limits<mono_ns>::max() / 2 / ns_per_ms ? std::numeric_limits<mono_ns>::max() / 2
-                                                                     : *ms * ns_per_ms;
-}
-
-void shard_state::delay(message_ptr m, const vhost_node& v, mono_ns by) {
-    auto waiting = std::make_unique<delayed_message>(*this, std::move(m), topology_view::id_of(v));
-    wheel.start(*waiting, self.now_ + by);
-    delayed.insert(waiting.release());
-}
-
-// The delay is over: routed by the topology of this moment, as if published now.
-void shard_state::publish_again(message_ptr m, vhost_id vhost) {
-    const auto view = self.topology();
-    const auto* v = view.find_vhost(vhost);
-    if (v == nullptr) {
-        return;
-    }
-    const std::string_view key = m->routing_key();
-    auto r = self.find_routes(*v, m->exchange(), {&key, 1}, parts.reader_of(m->properties_of()), m->properties());
-    r.delayed = false;
-    if (r.exchange != nullptr) {
-        static_cast<void>(self.publish(std::move(m), *v, r, {}, 0, 0));
-    }
-}
 
 void shard_state::remember(message_ptr m, const vhost_node& v) {
     const auto* reader_of = parts.reader_of(m->properties_of());

@@ -66,6 +66,8 @@ public:
             }
         }
     }
+    // How many slots there are, in use or not.
+    [[nodiscard]] std::size_t slots() const noexcept { return slots_.size(); }
     [[nodiscard]] std::size_t size() const noexcept { return slots_.size() - free_.size(); }
 
 private:

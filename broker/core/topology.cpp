@@ -1,6 +1,7 @@
 #include "broker/core/topology.hpp"
 
 #include "broker/core/property_reader.hpp"
+#include "broker/core/rabbit_text.hpp"
 #include "broker/core/route_scratch.hpp"
 #include "broker/core/topology_nodes.hpp"
 
@@ -57,9 +58,24 @@ const queue_entry* topology_view::find_queue(const vhost_node& v, std::string_vi
     const queue_node* q = v.queues.find(text_hash(name), name);
     return q == nullptr ? nullptr : &q->info->entry;
 }
+durable_name topology_view::name_of(queue_handle q) const noexcept {
+    const durable_queue_node* named = root_->durable_queues.find(durable_queue_node::hash_of(q), q);
+    return named == nullptr ? durable_name{} : named->name;
+}
 vhost_id topology_view::id_of(const vhost_node& v) noexcept { return v.id; }
 std::string_view topology_view::name_of(const vhost_node& v) noexcept { return v.name; }
 const exchange_spec& topology_view::spec_of(const exchange_node& x) noexcept { return x.info->spec; }
+const vhost_limits& topology_view::limits_of(const vhost_node& v) noexcept { return v.limits; }
+
+outcome<vhost_seat> topology_view::take_seat(const vhost_node& v, std::string_view user) {
+    const auto most = v.limits.connections_max;
+    if (!v.population->enter(most)) {
+        return fail(make_error(error_kind::quota_exceeded,
+                               "access to vhost '{}' refused for user '{}': connection limit ({}) is reached", v.name,
+                               user, *most));
+    }
+    return vhost_seat(v.population);
+}
 
 const access_rules* topology_view::rules_of(std::string_view user, vhost_id vhost) const noexcept {
     const vhost_node* v = find_vhost(vhost);
@@ -68,5 +84,6 @@ const access_rules* topology_view::rules_of(std::string_view user, vhost_id vhos
 }
 
 targets topology_view::targets_of(const route_scratch& s) noexcept { return s.found.all(); }
+std::span<const std::string> topology_view::delays_of(const route_scratch& s) noexcept { return s.delays; }
 
 }  // namespace linnet::core

@@ -4,6 +4,7 @@
 #include "broker/core/ids.hpp"
 #include "broker/core/queue_settings.hpp"
 #include "broker/core/value.hpp"
+#include "broker/core/vhost_limits.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -63,11 +64,25 @@ struct queue_spec {
     queue_settings settings;  // arguments and policies together
     std::string policy;       // the names of those that apply, for people
     std::string operator_policy;
+    // Assigned when it is created, and kept: what its messages are stored under, and in which log.
+    owner_uid uid = 0;
+    std::uint16_t log = 0;
 };
 
 struct queue_entry {
     queue_handle handle;
     queue_spec spec;
+};
+
+// What the store knows a durable queue by. It outlives the process, which a handle does not.
+struct durable_name {
+    owner_uid uid = 0;  // 0: none
+    std::uint16_t log = 0;
+};
+// One of the queues, streams, clients or stores of last values that an errand is for (errands.hpp).
+struct errand_target {
+    durable_name name;
+    queue_handle handle{};  // nothing after a restart, or if it is no queue and no stream
 };
 
 // The vhost's rights of one user, compiled. Regular expressions as RabbitMQ's: searched, not anchored.
@@ -88,13 +103,14 @@ struct route_input {
     std::span<const std::uint8_t> properties{};
     std::uint64_t entropy = 0;  // for random exchanges; any changing number
     shard_id here{};            // for local_random
+    bool delays_over = false;   // delayed-message exchanges pass it on
 };
 
 // What a route means beyond its targets.
 struct route_notes {
     bool cacheable = true;  // depends on (exchange, routing key) and the topology alone
     bool exchange_found = true;
-    // A delayed-message exchange was asked: the targets are where it goes after its delay.
+    // A delayed-message exchange was asked; where it holds the message, its name is among the delays.
     bool delayed = false;
     // A recent-history exchange was passed: it wants to remember the message.
     const exchange_node* remember = nullptr;
@@ -123,9 +139,14 @@ public:
     [[nodiscard]] const vhost_node* find_vhost(vhost_id id) const noexcept;
     [[nodiscard]] static const exchange_node* find_exchange(const vhost_node& v, std::string_view name) noexcept;
     [[nodiscard]] static const queue_entry* find_queue(const vhost_node& v, std::string_view name) noexcept;
+    // None for a queue that does not outlive the process, or is gone.
+    [[nodiscard]] durable_name name_of(queue_handle q) const noexcept;
     [[nodiscard]] static vhost_id id_of(const vhost_node& v) noexcept;
     [[nodiscard]] static std::string_view name_of(const vhost_node& v) noexcept;
     [[nodiscard]] static const exchange_spec& spec_of(const exchange_node& x) noexcept;
+    [[nodiscard]] static const vhost_limits& limits_of(const vhost_node& v) noexcept;
+    // For a connection of that user, whoever may use the vhost. Refused in RabbitMQ's words (quota_exceeded).
+    [[nodiscard]] static outcome<vhost_seat> take_seat(const vhost_node& v, std::string_view user);
 
     // Every queue that a message with this key reaches through this exchange, each once, following
     // exchange-to-exchange bindings (cycles end) and alternate exchanges. The default exchange is "".
@@ -139,12 +160,14 @@ public:
     static route_notes route_keys(const vhost_node& v, const exchange_node& x, std::span<const std::string_view> keys,
                                   const route_input& in, route_scratch& out);
     [[nodiscard]] static targets targets_of(const route_scratch& s) noexcept;
+    // The delayed-message exchanges that hold the message back: what lies behind them is not among the targets.
+    [[nodiscard]] static std::span<const std::string> delays_of(const route_scratch& s) noexcept;
 
     // Null: the user does not exist or has no rights in that vhost at all.
     [[nodiscard]] const access_rules* rules_of(std::string_view user, vhost_id vhost) const noexcept;
 
-    // For listings (management): calls f on each; f must not keep the reference across turns.
-    // Declared as needed in topology_walk.hpp.
+    // For listings (topology_walk.hpp), which must not keep anything of it across turns.
+    [[nodiscard]] const topology_root* root() const noexcept { return root_; }
 
 private:
     const topology_root* root_;
@@ -158,10 +181,10 @@ public:
     virtual ~access_rules() = default;
     // The default exchange is known by the name "amq.default" here, as in RabbitMQ's rules.
     [[nodiscard]] virtual bool allowed(right r, std::string_view resource) const = 0;
-    // Topic permissions: only for topic exchanges that have a rule for this user; `user` and `vhost`
-    // fill the patterns' {username} and {vhost}.
-    [[nodiscard]] virtual bool topic_allowed(right r, std::string_view exchange,
-                                             std::string_view routing_key) const = 0;
+    // Topic permissions: only for topic exchanges that have a rule for this user. `client` is MQTT's client identifier,
+    // for patterns that name it; where there is none, such a pattern allows nothing.
+    [[nodiscard]] virtual bool topic_allowed(right r, std::string_view exchange, std::string_view routing_key,
+                                             std::string_view client = {}) const = 0;
     [[nodiscard]] virtual bool has_topic_rules() const noexcept = 0;
 };
 

@@ -2,15 +2,18 @@
 
 #include "broker/core/address.hpp"
 #include "broker/core/bindings.hpp"
+#include "broker/core/declaration_checks.hpp"
 #include "broker/core/equivalence.hpp"
 #include "broker/core/exchange_arguments.hpp"
 #include "broker/core/policy_set.hpp"
 #include "broker/core/queue_arguments.hpp"
 #include "broker/core/rabbit_text.hpp"
+#include "broker/core/topology_describe.hpp"
 #include "broker/core/topology_nodes.hpp"
 #include "broker/core/user_rules.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -18,15 +21,6 @@
 namespace linnet::core {
 
 namespace {
-
-struct handle_hash {
-    using is_avalanching = void;
-    template <class Tag>
-    [[nodiscard]] std::size_t operator()(const handle<Tag>& h) const noexcept {
-        const std::uint64_t place = (std::uint64_t{h.shard.value} << 32) | h.slot;
-        return detail::mix(place ^ detail::odd_a, h.generation ^ detail::odd_b);
-    }
-};
 
 struct vhost_policies {
     policy_set user;
@@ -49,33 +43,27 @@ struct vhost_policies {
     return t;
 }
 
-[[nodiscard]] error no_exchange(std::string_view name, std::string_view vhost) {
-    return make_error(error_kind::not_found, "no {}", exchange_text(name, vhost));
-}
-[[nodiscard]] error no_queue(std::string_view name, std::string_view vhost) {
-    return make_error(error_kind::not_found, "no {}", queue_text(name, vhost));
-}
-[[nodiscard]] error no_vhost() { return {error_kind::not_found, "vhost not found"}; }
-[[nodiscard]] error default_exchange_refused() {
-    return {error_kind::access_refused, "operation not permitted on the default exchange"};
-}
-[[nodiscard]] error reserved_name(std::string_view kind, std::string_view name) {
-    return make_error(error_kind::access_refused, "{} name '{}' contains reserved prefix 'amq.*'", kind, name);
-}
+// A binding as asked for, in the form that identifies it.
+struct asked_binding {
+    std::string key;
+    bool hide_dollar = false;
+    value_table arguments;
 
-enum class match { lax, strict };
-
-// Lax: a shared queue is anybody's. Strict, for redeclaration: shared stays shared.
-[[nodiscard]] outcome<void> check_exclusive(const queue_spec& q, session_handle from, match how,
-                                            std::string_view vhost) {
-    if (q.exclusive_to == from || (how == match::lax && !q.exclusive_to)) {
-        return {};
+    template <class Request>
+    [[nodiscard]] binding_identity identity(const Request& r) const noexcept {
+        return {r.source, r.destination, r.kind, key, hide_dollar, &arguments};
     }
-    return fail(make_error(error_kind::resource_locked,
-                           "cannot obtain exclusive access to locked {}. It could be originally declared on another "
-                           "connection or the exclusive property value does not match that of the original "
-                           "declaration.",
-                           queue_text(q.name, vhost)));
+};
+
+template <class Request>
+[[nodiscard]] asked_binding read_binding(const Request& r) {
+    return {r.routing_key, hides_dollar(r.syntax, r.routing_key), sorted(r.arguments)};
+}
+
+// The default exchange binds every queue by its name and nothing else.
+template <class Request>
+[[nodiscard]] bool touches_default_exchange(const Request& r) noexcept {
+    return r.source.empty() || (r.kind == bind_destination::exchange && r.destination.empty());
 }
 
 // The exchanges of every vhost.
@@ -109,6 +97,29 @@ struct topology_editor::state {
     boost::unordered_flat_map<queue_handle, queue_place, handle_hash> queues;
     boost::unordered_flat_map<session_handle, std::vector<queue_handle>, handle_hash> exclusive;
     boost::unordered_flat_map<std::uint32_t, vhost_policies> policies;
+    definition_listener* listener = nullptr;
+
+    // ---- Telling -------------------------------------------------------------------------------
+    // `make` gives the definition; it is made only where somebody listens.
+    template <class Make>
+    void tell_defined(Make&& make) const {
+        if (listener != nullptr) {
+            listener->on_defined(make());
+        }
+    }
+    template <class Make>
+    void tell_removed(Make&& make) const {
+        if (listener != nullptr) {
+            listener->on_removed(make());
+        }
+    }
+
+    // Nobody has heard of a subscriber's.
+    void tell_unbound(const vhost_node& v, const binding_node& b) const {
+        if (b.kind != bind_destination::subscriber) {
+            tell_removed([&] { return definition_of(v, b); });
+        }
+    }
 
     [[nodiscard]] const vhost_node* vhost(vhost_id v) const noexcept {
         return root->vhosts.find(vhost_node::hash_of(v), v);
@@ -149,6 +160,68 @@ struct topology_editor::state {
         return b.kind == bind_destination::queue ? own_queue(v, b.destination()).bindings
                                                  : own_exchange(v, b.destination()).inbound;
     }
+    // The destination's half of what its source lets go of.
+    static void forget_inbound(vhost_node& v, const binding_node& b) {
+        if (b.kind != bind_destination::subscriber) {
+            own_inbound(v, b).erase(b.hash, b.identity());
+            return;
+        }
+        const auto hash = handle_hash{}(b.queue);
+        subscriber_node* s = v.subscribers.own(hash, b.queue);
+        LINNET_ASSERT(s != nullptr, "subscriber '{}' is gone", b.destination());
+        s->bindings.erase(b.hash, b.identity());
+        if (s->bindings.empty()) {
+            v.subscribers.erase(hash, b.queue);
+        }
+    }
+
+    // `asked` is the binding in the form that identifies it.
+    [[nodiscard]] outcome<void> bind(const vhost_node& vhost, const core::bind& what, session_handle from,
+                                     const asked_binding& asked) {
+        if (touches_default_exchange(what)) {
+            return fail(default_exchange_refused());
+        }
+        const exchange_node* source = topology_view::find_exchange(vhost, what.source);
+        if (source == nullptr) {
+            return fail(no_exchange(what.source, vhost.name));
+        }
+        const binding_set* inbound = inbound_of(vhost, what.kind, what.destination);
+        if (inbound == nullptr) {
+            return fail(what.kind == bind_destination::queue ? no_queue(what.destination, vhost.name)
+                                                             : no_exchange(what.destination, vhost.name));
+        }
+        const exchange_type type = source->info->routes_as;
+        const auto terms = check_binding(type, asked.key, asked.arguments);
+        if (!terms) {
+            return fail(terms.error());
+        }
+        if (table_of(type) == exchange_table::by_topic && !parse_pattern(asked.key)) {
+            return fail(too_many_levels());
+        }
+        queue_handle to;
+        bool durable = source->info->spec.durable;
+        if (what.kind == bind_destination::queue) {
+            const queue_node* q = queue_in(vhost, what.destination);
+            if (auto open = check_exclusive(q->info->entry.spec, from, match::lax, vhost.name); !open) {
+                return open;
+            }
+            to = q->handle;
+            durable = durable && q->info->entry.spec.durable;
+        } else {
+            durable = durable && topology_view::find_exchange(vhost, what.destination)->info->spec.durable;
+        }
+        const binding_identity identity = asked.identity(what);
+        if (inbound->find(identity.hash(), identity) != nullptr) {
+            return {};
+        }
+        auto made = make_node<binding_node>(identity, to, terms->match, terms->weight);
+        made.own().durable = durable;
+        vhost_node& owned = own_vhost(vhost.id);
+        attach(own_exchange(owned, what.source), made);
+        own_inbound(owned, *made).put(made);
+        tell_defined([&] { return definition_of(owned, *made); });
+        return {};
+    }
 
     // Exchanges that lost their last binding and go with it. A line instead of recursion: a user can make
     // a chain of any length.
@@ -157,14 +230,15 @@ struct topology_editor::state {
         fallen gone;
     };
 
-    static void remove_from_source(vhost_node& v, const binding_node& b, departure& d) {
+    void remove_from_source(vhost_node& v, const binding_node& b, departure& d) const {
+        tell_unbound(v, b);
         exchange_node& x = own_exchange(v, b.source());
         detach(x, b);
         if (x.outbound_count == 0 && x.info->spec.auto_delete) {
             d.line.push_back(x.info->spec.name);
         }
     }
-    static void remove_exchange(vhost_node& v, const std::string& name, departure& d) {
+    void remove_exchange(vhost_node& v, const std::string& name, departure& d) const {
         const exchange_node* x = topology_view::find_exchange(v, name);
         if (x == nullptr) {
             return;  // it was in line twice
@@ -178,14 +252,16 @@ struct topology_editor::state {
         for_each_binding(*topology_view::find_exchange(v, name),
                          [&](const binding_node& b) { outbound.push_back(hold(b)); });
         for (const auto& b : outbound) {
-            if (b->kind == bind_destination::queue || b->destination() != name) {
-                own_inbound(v, *b).erase(b->hash, b->identity());
+            tell_unbound(v, *b);
+            if (b->kind != bind_destination::exchange || b->destination() != name) {
+                forget_inbound(v, *b);
             }
         }
+        tell_removed([&] { return definition_of(v, *topology_view::find_exchange(v, name)); });
         v.exchanges.erase(text_hash(name), std::string_view(name));
         --v.exchange_count;
     }
-    static fallen settle(vhost_node& v, departure d) {
+    fallen settle(vhost_node& v, departure d) const {
         while (!d.line.empty()) {
             const std::string name = std::move(d.line.back());
             d.line.pop_back();
@@ -195,6 +271,20 @@ struct topology_editor::state {
             }
         }
         return std::move(d.gone);
+    }
+
+    // Those of subscribers, at both ends.
+    fallen end_bindings(vhost_id v, const std::vector<node_ref<binding_node>>& ending) {
+        if (ending.empty()) {
+            return {};
+        }
+        vhost_node& owned = own_vhost(v);
+        departure d;
+        for (const auto& b : ending) {
+            forget_inbound(owned, *b);
+            remove_from_source(owned, *b, d);
+        }
+        return settle(owned, std::move(d));
     }
 
     // ---- Policies ------------------------------------------------------------------------------
@@ -218,9 +308,9 @@ struct topology_editor::state {
         const policy* operators = p == nullptr ? nullptr : p->operators.for_exchange(x.spec.name);
         x.policy = user == nullptr ? "" : user->name;
         x.operator_policy = operators == nullptr ? "" : operators->name;
-        const value_table definition = effective_definition(user, operators);
+        const value_table laid_over = effective_definition(user, operators);
         const value* alternate = find(x.spec.arguments, "alternate-exchange");
-        alternate = alternate == nullptr ? find(definition, "alternate-exchange") : alternate;
+        alternate = alternate == nullptr ? find(laid_over, "alternate-exchange") : alternate;
         const std::string* name = alternate == nullptr ? nullptr : alternate->as_string();
         x.spec.alternate_exchange = name == nullptr ? std::nullopt : std::optional(*name);
     }
@@ -267,6 +357,39 @@ struct topology_editor::state {
         return reapply_to_queues(v);
     }
 
+    [[nodiscard]] policy_set& policies_for(vhost_id v, policy_kind kind) {
+        vhost_policies& all = policies[v.value];
+        return kind == policy_kind::user ? all.user : all.operators;
+    }
+    [[nodiscard]] outcome<std::vector<queue_entry>> set_policy(vhost_id v, policy p, policy_kind kind) {
+        if (vhost(v) == nullptr) {
+            return fail(no_vhost());
+        }
+        if (const policy* there = policies_for(v, kind).find(p.name); there != nullptr && *there == p) {
+            return std::vector<queue_entry>{};
+        }
+        if (auto good = policies_for(v, kind).set(p, kind); !good) {
+            return fail(good.error());
+        }
+        tell_defined([&] { return policy_definition{vhost(v)->name, kind, std::move(p)}; });
+        return reapply(v);
+    }
+    [[nodiscard]] outcome<std::vector<queue_entry>> remove_policy(vhost_id v, std::string_view name, policy_kind kind) {
+        if (vhost(v) == nullptr) {
+            return fail(no_vhost());
+        }
+        if (!policies_for(v, kind).remove(name)) {
+            return fail(make_error(error_kind::not_found, "{} '{}' not found",
+                                   kind == policy_kind::user ? "policy" : "operator policy", name));
+        }
+        tell_removed([&] {
+            policy_definition gone{vhost(v)->name, kind, {}};
+            gone.what.name = name;
+            return gone;
+        });
+        return reapply(v);
+    }
+
     // ---- Rights --------------------------------------------------------------------------------
     [[nodiscard]] const user_rules& rules(vhost_id v, std::string_view user) const {
         static const user_rules none;
@@ -285,31 +408,9 @@ struct topology_editor::state {
         owned.users.put(std::move(made));
     }
 
-    // ---- Limits --------------------------------------------------------------------------------
-    [[nodiscard]] outcome<void> room_for_queue(std::string_view name, const vhost_node& v) const {
-        if (limits.queues_per_vhost && v.queue_count >= *limits.queues_per_vhost) {
-            return fail(make_error(error_kind::precondition_failed,
-                                   "cannot declare queue '{}': queue limit in vhost '{}' ({}) is reached", name, v.name,
-                                   *limits.queues_per_vhost));
-        }
-        if (limits.queues && queues.size() >= *limits.queues) {
-            return fail(make_error(error_kind::precondition_failed,
-                                   "cannot declare queue '{}': queue limit in cluster ({}) is reached", name,
-                                   *limits.queues));
-        }
-        return {};
-    }
-    [[nodiscard]] outcome<void> room_for_exchange(std::string_view name, const vhost_node& v) const {
-        if (limits.exchanges_per_vhost && v.exchange_count >= *limits.exchanges_per_vhost + standard_exchanges.size()) {
-            return fail(make_error(error_kind::precondition_failed,
-                                   "cannot declare exchange '{}': exchange limit of {} is reached", name,
-                                   *limits.exchanges_per_vhost));
-        }
-        return {};
-    }
-
     void forget_queue(const queue_entry& q) {
         queues.erase(q.handle);
+        root.own().durable_queues.erase(durable_queue_node::hash_of(q.handle), q.handle);
         const auto at = exclusive.find(q.spec.exclusive_to);
         if (at == exclusive.end()) {
             return;
@@ -346,16 +447,34 @@ void release_topology(const topology_root* root) noexcept {
     --node->references;
 }
 
+const topology_root& topology_editor::root() const noexcept { return *state_->root; }
+
+std::unique_ptr<topology_editor> topology_editor::fork() const {
+    owner_.check();
+    auto made = std::make_unique<topology_editor>();
+    *made->state_ = *state_;
+    made->state_->listener = nullptr;
+    return made;
+}
+
+void topology_editor::listen(definition_listener* who) noexcept { state_->listener = who; }
+
 void topology_editor::set_limits(topology_limits limits) noexcept { state_->limits = limits; }
 
 // ---- Virtual hosts -----------------------------------------------------------------------------
 
-vhost_id topology_editor::add_vhost(std::string_view name) {
+void topology_editor::set_last_vhost(std::uint32_t number) noexcept {
+    state_->last_vhost = std::max(state_->last_vhost, number);
+}
+
+vhost_id topology_editor::add_vhost(std::string_view name, std::uint32_t number) {
     owner_.check();
     if (const vhost_node* there = view().find_vhost(name)) {
         return there->id;
     }
-    const vhost_id id{++state_->last_vhost};
+    const bool is_free = number != 0 && view().find_vhost(vhost_id{number}) == nullptr;
+    const vhost_id id{is_free ? number : state_->last_vhost + 1};
+    set_last_vhost(id.value);
     auto made = make_node<vhost_node>(id, name);
     for (const standard_exchange& standard : standard_exchanges) {
         auto info = make_node<exchange_record>();
@@ -373,7 +492,22 @@ vhost_id topology_editor::add_vhost(std::string_view name) {
     root.vhosts.put(std::move(made));
     root.names.put(make_node<vhost_name_node>(name, id));
     state_->changed = true;
+    state_->tell_defined([&] { return vhost_definition{std::string(name), id.value}; });
     return id;
+}
+
+outcome<void> topology_editor::set_vhost_limits(vhost_id v, const vhost_limits& l) {
+    owner_.check();
+    const vhost_node* there = state_->vhost(v);
+    if (there == nullptr) {
+        return fail(no_vhost());
+    }
+    if (there->limits != l) {
+        state_->own_vhost(v).limits = l;
+        const auto told = [&] { return vhost_limits_definition{state_->vhost(v)->name, l}; };
+        l.empty() ? state_->tell_removed(told) : state_->tell_defined(told);
+    }
+    return {};
 }
 
 outcome<std::vector<queue_entry>> topology_editor::remove_vhost(std::string_view name) {
@@ -389,6 +523,7 @@ outcome<std::vector<queue_entry>> topology_editor::remove_vhost(std::string_view
         state_->forget_queue(q);
     }
     state_->policies.erase(id.value);
+    state_->tell_removed([&] { return vhost_definition{std::string(name), id.value}; });
     topology_root& root = state_->root.own();
     root.vhosts.erase(vhost_node::hash_of(id), id);
     root.names.erase(text_hash(name), name);
@@ -397,31 +532,6 @@ outcome<std::vector<queue_entry>> topology_editor::remove_vhost(std::string_view
 }
 
 // ---- Exchanges ---------------------------------------------------------------------------------
-
-namespace {
-
-// Which arguments a redeclared exchange must repeat.
-constexpr std::array<std::string_view, 2> exchange_keys{"alternate-exchange", "x-delayed-type"};
-
-[[nodiscard]] outcome<void> same_exchange(const exchange_spec& current, const declare_exchange& received,
-                                          std::string_view vhost) {
-    const std::string resource = exchange_text(current.name, vhost);
-    if (auto same = same_type(current.type_name, received.type, resource); !same) {
-        return same;
-    }
-    if (auto same = same_flag(current.durable, received.durable, "durable", resource); !same) {
-        return same;
-    }
-    if (auto same = same_flag(current.auto_delete, received.auto_delete, "auto_delete", resource); !same) {
-        return same;
-    }
-    if (auto same = same_flag(current.internal, received.internal, "internal", resource); !same) {
-        return same;
-    }
-    return same_arguments(current.arguments, received.arguments, exchange_keys, resource);
-}
-
-}  // namespace
 
 outcome<void> topology_editor::declare_exchange(vhost_id v, const core::declare_exchange& what) {
     owner_.check();
@@ -453,13 +563,14 @@ outcome<void> topology_editor::declare_exchange(vhost_id v, const core::declare_
     if (!info) {
         return fail(info.error());
     }
-    if (auto room = state_->room_for_exchange(what.name, *vhost); !room) {
+    if (auto room = check_room_for_exchange(what.name, *vhost, state_->limits, standard_exchanges.size()); !room) {
         return room;
     }
     state_->apply_policies(info->own(), v);
     vhost_node& owned = state_->own_vhost(v);
     owned.exchanges.put(make_node<exchange_node>(std::move(*info)));
     ++owned.exchange_count;
+    state_->tell_defined([&] { return definition_of(owned, *view().find_exchange(owned, what.name)); });
     return {};
 }
 
@@ -485,45 +596,11 @@ outcome<fallen> topology_editor::delete_exchange(vhost_id v, const core::delete_
     }
     vhost_node& owned = state_->own_vhost(v);
     state::departure d;
-    state::remove_exchange(owned, what.name, d);
-    return state::settle(owned, std::move(d));
+    state_->remove_exchange(owned, what.name, d);
+    return state_->settle(owned, std::move(d));
 }
 
 // ---- Bindings ----------------------------------------------------------------------------------
-
-namespace {
-
-// A binding as asked for, in the form that identifies it.
-struct asked_binding {
-    std::string key;
-    bool hide_dollar = false;
-    value_table arguments;
-
-    template <class Request>
-    [[nodiscard]] binding_identity identity(const Request& r) const noexcept {
-        return {r.source, r.destination, r.kind, key, hide_dollar, &arguments};
-    }
-};
-
-template <class Request>
-[[nodiscard]] outcome<asked_binding> read_binding(const Request& r) {
-    auto key = binding_key_from(r.syntax, r.routing_key);
-    if (!key) {
-        return fail(make_error(error_kind::precondition_failed, "invalid topic filter '{}'", r.routing_key));
-    }
-    asked_binding b{std::move(*key), false, sorted(r.arguments)};
-    // [MQTT-4.7.2-1] Only a leading wildcard could match what begins with '$' by accident.
-    b.hide_dollar = r.syntax == pattern_syntax::mqtt && (b.key.starts_with('*') || b.key.starts_with('#'));
-    return b;
-}
-
-// The default exchange binds every queue by its name and nothing else.
-template <class Request>
-[[nodiscard]] bool touches_default_exchange(const Request& r) noexcept {
-    return r.source.empty() || (r.kind == bind_destination::exchange && r.destination.empty());
-}
-
-}  // namespace
 
 outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_handle from) {
     owner_.check();
@@ -531,48 +608,17 @@ outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_
     if (vhost == nullptr) {
         return fail(no_vhost());
     }
-    if (touches_default_exchange(what)) {
-        return fail(default_exchange_refused());
+    return state_->bind(*vhost, what, from, read_binding(what));
+}
+
+outcome<void> topology_editor::restore_binding(const binding_definition& what) {
+    owner_.check();
+    const vhost_node* vhost = view().find_vhost(what.vhost);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
     }
-    const exchange_node* source = view().find_exchange(*vhost, what.source);
-    if (source == nullptr) {
-        return fail(no_exchange(what.source, vhost->name));
-    }
-    const binding_set* inbound = state::inbound_of(*vhost, what.kind, what.destination);
-    if (inbound == nullptr) {
-        return fail(what.kind == bind_destination::queue ? no_queue(what.destination, vhost->name)
-                                                         : no_exchange(what.destination, vhost->name));
-    }
-    const auto asked = read_binding(what);
-    if (!asked) {
-        return fail(asked.error());
-    }
-    const exchange_type type = source->info->routes_as;
-    const auto terms = check_binding(type, asked->key, asked->arguments);
-    if (!terms) {
-        return fail(terms.error());
-    }
-    if (table_of(type) == exchange_table::by_topic && !parse_pattern(asked->key)) {
-        return fail(
-            make_error(error_kind::precondition_failed, "binding key has more than {} levels", pattern_levels_max));
-    }
-    queue_handle to;
-    if (what.kind == bind_destination::queue) {
-        const queue_node* q = state::queue_in(*vhost, what.destination);
-        if (auto open = check_exclusive(q->info->entry.spec, from, match::lax, vhost->name); !open) {
-            return open;
-        }
-        to = q->handle;
-    }
-    const binding_identity identity = asked->identity(what);
-    if (inbound->find(identity.hash(), identity) != nullptr) {
-        return {};
-    }
-    const auto made = make_node<binding_node>(identity, to, terms->match, terms->weight);
-    vhost_node& owned = state_->own_vhost(v);
-    attach(state::own_exchange(owned, what.source), made);
-    state::own_inbound(owned, *made).put(made);
-    return {};
+    const core::bind asked{what.source, what.destination, what.kind, what.routing_key, what.arguments};
+    return state_->bind(*vhost, asked, {}, {what.routing_key, what.hide_dollar, sorted(what.arguments)});
 }
 
 outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, session_handle from) {
@@ -585,11 +631,8 @@ outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, se
         return fail(default_exchange_refused());
     }
     const auto asked = read_binding(what);
-    if (!asked) {
-        return fail(asked.error());
-    }
     const binding_set* inbound = state::inbound_of(*vhost, what.kind, what.destination);
-    const binding_identity identity = asked->identity(what);
+    const binding_identity identity = asked.identity(what);
     const binding_node* found = inbound == nullptr ? nullptr : inbound->find(identity.hash(), identity);
     if (found == nullptr) {
         return fallen{};
@@ -604,58 +647,90 @@ outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, se
     vhost_node& owned = state_->own_vhost(v);
     state::own_inbound(owned, *binding).erase(binding->hash, binding->identity());
     state::departure d;
-    state::remove_from_source(owned, *binding, d);
-    return state::settle(owned, std::move(d));
+    state_->remove_from_source(owned, *binding, d);
+    return state_->settle(owned, std::move(d));
 }
 
-// ---- Queues ------------------------------------------------------------------------------------
+// ---- Subscribers -------------------------------------------------------------------------------
 
 namespace {
 
-[[nodiscard]] outcome<void> same_queue(const queue_spec& current, const declare_queue& received, session_handle from,
-                                       std::string_view vhost) {
-    const std::string resource = queue_text(current.name, vhost);
-    const session_handle owner = received.exclusive ? from : session_handle{};
-    if (auto open = check_exclusive(current, owner, match::strict, vhost); !open) {
-        return open;
-    }
-    const bool durable = received.durable && !received.exclusive;
-    if (auto same = same_flag(current.durable, durable, "durable", resource); !same) {
-        return same;
-    }
-    if (auto same = same_flag(current.auto_delete, received.auto_delete, "auto_delete", resource); !same) {
-        return same;
-    }
-    return same_arguments(current.arguments, received.arguments, arguments_of(current.settings.type), resource);
-}
+// A subscriber's binding as it is to be, by one pattern.
+struct subscription {
+    std::string sink;
+    bool hide_dollar;
+    const value_table none{};
 
-// A server-named queue is one client's, which a replicated one cannot be.
-[[nodiscard]] outcome<void> check_queue_name(const declare_queue& what) {
-    if (!what.server_named) {
-        return what.name.starts_with("amq.") ? fail(reserved_name("queue", what.name)) : outcome<void>{};
+    subscription(queue_handle to, pattern_syntax syntax, std::string_view pattern)
+        : sink(fmt::format("{}.{}.{}", to.shard.value, to.slot, to.generation)),
+          hide_dollar(hides_dollar(syntax, pattern)) {}
+    [[nodiscard]] binding_identity identity(std::string_view source, std::string_view pattern) const noexcept {
+        return {source, sink, bind_destination::subscriber, pattern, hide_dollar, &none};
     }
-    switch (queue_type_of(what.arguments)) {
-        case queue_type::classic: return {};
-        case queue_type::quorum:
-            return fail(make_error(error_kind::precondition_failed,
-                                   "Cannot declare a server-named queue for type rabbit_quorum_queue"));
-        case queue_type::stream:
-            return fail(make_error(error_kind::precondition_failed,
-                                   "Cannot declare a server-named queue for type rabbit_stream_queue"));
+};
+
+}  // namespace
+
+outcome<void> topology_editor::subscribe(vhost_id v, const core::subscribe& what) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    if (vhost == nullptr) {
+        return fail(no_vhost());
+    }
+    const exchange_node* source = view().find_exchange(*vhost, what.source);
+    if (source == nullptr) {
+        return fail(no_exchange(what.source, vhost->name));
+    }
+    if (table_of(source->info->routes_as) != exchange_table::by_topic) {
+        return fail(make_error(error_kind::precondition_failed, "{} takes no patterns",
+                               exchange_text(what.source, vhost->name)));
+    }
+    for (const auto& pattern : what.patterns) {
+        if (!parse_pattern(pattern)) {
+            return fail(too_many_levels());
+        }
+    }
+    vhost_node& owned = state_->own_vhost(v);
+    const auto hash = handle_hash{}(what.sink);
+    if (!what.patterns.empty() && owned.subscribers.find(hash, what.sink) == nullptr) {
+        owned.subscribers.put(make_node<subscriber_node>(what.sink));
+    }
+    for (const auto& pattern : what.patterns) {
+        const subscription s(what.sink, what.syntax, pattern);
+        const auto identity = s.identity(what.source, pattern);
+        subscriber_node& to = *owned.subscribers.own(hash, what.sink);
+        if (to.bindings.find(identity.hash(), identity) == nullptr) {
+            auto made = make_node<binding_node>(identity, what.sink, header_match::all, 1);
+            attach(state::own_exchange(owned, what.source), made);
+            to.bindings.put(std::move(made));
+        }
     }
     return {};
 }
 
-[[nodiscard]] outcome<void> check_dead_letter_type(const declare_queue& what, std::string_view resource) {
-    const value* v = find(what.arguments, "x-dead-letter-exchange");
-    if (v == nullptr || v->as_string() != nullptr) {
-        return {};
+fallen topology_editor::unsubscribe(vhost_id v, const core::unsubscribe& what) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    std::vector<node_ref<binding_node>> ending;
+    for (const auto& pattern : what.patterns) {
+        const subscription s(what.sink, what.syntax, pattern);
+        const auto identity = s.identity(what.source, pattern);
+        const auto* from = vhost == nullptr ? nullptr : vhost->subscribers.find(handle_hash{}(what.sink), what.sink);
+        if (const auto* found = from == nullptr ? nullptr : from->bindings.find(identity.hash(), identity)) {
+            ending.push_back(hold(*found));
+        }
     }
-    return fail(make_error(error_kind::precondition_failed, "invalid type '{}' for arg 'x-dead-letter-exchange' in {}",
-                           rabbit_type_name(v->type), resource));
+    return state_->end_bindings(v, ending);
 }
 
-}  // namespace
+fallen topology_editor::remove_subscriber(vhost_id v, queue_handle sink) {
+    owner_.check();
+    const vhost_node* vhost = state_->vhost(v);
+    const auto* s = vhost == nullptr ? nullptr : vhost->subscribers.find(handle_hash{}(sink), sink);
+    return s == nullptr ? fallen{} : state_->end_bindings(v, hold_all(s->bindings));
+}
+
+// ---- Queues ------------------------------------------------------------------------------------
 
 outcome<topology_editor::declared_queue> topology_editor::check_declare_queue(vhost_id v,
                                                                               const core::declare_queue& what,
@@ -678,7 +753,7 @@ outcome<topology_editor::declared_queue> topology_editor::check_declare_queue(vh
         }
         return there->info->entry;
     }
-    if (auto room = state_->room_for_queue(what.name, *vhost); !room) {
+    if (auto room = check_room_for_queue(what.name, *vhost, state_->limits, state_->queues.size()); !room) {
         return fail(room.error());
     }
     const std::string resource = queue_text(what.name, vhost->name);
@@ -691,8 +766,13 @@ outcome<topology_editor::declared_queue> topology_editor::check_declare_queue(vh
         !good) {
         return fail(good.error());
     }
-    queue_spec spec{what.name, v,  durable, what.auto_delete, what.exclusive ? from : session_handle{}, what.arguments,
-                    {},        {}, {}};
+    queue_spec spec;
+    spec.name = what.name;
+    spec.vhost = v;
+    spec.durable = durable;
+    spec.auto_delete = what.auto_delete;
+    spec.exclusive_to = what.exclusive ? from : session_handle{};
+    spec.arguments = what.arguments;
     state_->apply_policies(spec);
     return spec;
 }
@@ -705,6 +785,11 @@ void topology_editor::add_queue(queue_spec spec, queue_handle where) {
     LINNET_ASSERT(fresh, "queue '{}' has the place of '{}'", spec.name, at->second.name);
     if (spec.exclusive_to) {
         state_->exclusive[spec.exclusive_to].push_back(where);
+    }
+    state_->tell_defined([&] { return definition_of(v, spec); });
+    if (spec.durable && spec.uid != 0 && (spec.uid & fleeting_owner) == 0) {
+        state_->root.own().durable_queues.put(
+            make_node<durable_queue_node>(where, durable_name{.uid = spec.uid, .log = spec.log}));
     }
     auto info = make_node<queue_record>();
     info.own().entry = {where, std::move(spec)};
@@ -756,6 +841,7 @@ fallen topology_editor::remove_queue(vhost_id v, std::string_view name) {
         return {};
     }
     const auto bindings = hold_all(q->bindings);
+    state_->tell_removed([&] { return definition_of(*vhost, q->info->entry.spec); });
     state_->forget_queue(q->info->entry);
     const std::string kept(name);  // the name may lie in the node that goes
     vhost_node& owned = state_->own_vhost(v);
@@ -763,9 +849,9 @@ fallen topology_editor::remove_queue(vhost_id v, std::string_view name) {
     --owned.queue_count;
     state::departure d;
     for (const auto& b : bindings) {
-        state::remove_from_source(owned, *b, d);
+        state_->remove_from_source(owned, *b, d);
     }
-    return state::settle(owned, std::move(d));
+    return state_->settle(owned, std::move(d));
 }
 
 fallen topology_editor::remove_queue(queue_handle where) {
@@ -800,18 +886,24 @@ outcome<void> topology_editor::set_permissions(std::string_view user, vhost_id v
     if (state_->vhost(v) == nullptr) {
         return fail(no_vhost());
     }
-    auto next = state_->rules(v, user).with_permissions(p);
+    const user_rules& now = state_->rules(v, user);
+    if (now.grants_access() && now.asked_permissions() == p) {
+        return {};
+    }
+    auto next = now.with_permissions(p);
     if (!next) {
         return fail(next.error());
     }
     state_->set_rules(v, user, std::move(*next));
+    state_->tell_defined([&] { return permission_definition{state_->vhost(v)->name, std::string(user), p}; });
     return {};
 }
 
 void topology_editor::clear_permissions(std::string_view user, vhost_id v) {
     owner_.check();
-    if (state_->vhost(v) != nullptr) {
+    if (state_->vhost(v) != nullptr && state_->rules(v, user).grants_access()) {
         state_->set_rules(v, user, state_->rules(v, user).without_permissions());
+        state_->tell_removed([&] { return permission_definition{state_->vhost(v)->name, std::string(user), {}}; });
     }
 }
 
@@ -822,18 +914,28 @@ outcome<void> topology_editor::set_topic_permissions(std::string_view user, vhos
     if (vhost == nullptr) {
         return fail(no_vhost());
     }
-    auto next = state_->rules(v, user).with_topic(exchange, p, {user, vhost->name});
+    const user_rules& now = state_->rules(v, user);
+    if (const auto* there = now.asked_topic(exchange); there != nullptr && *there == p) {
+        return {};
+    }
+    auto next = now.with_topic(exchange, p, {user, vhost->name});
     if (!next) {
         return fail(next.error());
     }
     state_->set_rules(v, user, std::move(*next));
+    state_->tell_defined([&] {
+        return topic_permission_definition{state_->vhost(v)->name, std::string(user), std::string(exchange), p};
+    });
     return {};
 }
 
 void topology_editor::clear_topic_permissions(std::string_view user, vhost_id v, std::string_view exchange) {
     owner_.check();
-    if (state_->vhost(v) != nullptr) {
+    if (state_->vhost(v) != nullptr && state_->rules(v, user).asked_topic(exchange) != nullptr) {
         state_->set_rules(v, user, state_->rules(v, user).without_topic(exchange));
+        state_->tell_removed([&] {
+            return topic_permission_definition{state_->vhost(v)->name, std::string(user), std::string(exchange), {}};
+        });
     }
 }
 
@@ -846,7 +948,13 @@ void topology_editor::remove_user(std::string_view user) {
         }
     });
     for (const vhost_id v : vhosts) {
-        state_->own_vhost(v).users.erase(text_hash(user), user);
+        std::vector<std::string> exchanges;
+        state_->rules(v, user).for_each_topic(
+            [&](const std::string& exchange, const auto&) { exchanges.push_back(exchange); });
+        for (const auto& exchange : exchanges) {
+            clear_topic_permissions(user, v, exchange);
+        }
+        clear_permissions(user, v);
     }
 }
 
@@ -854,46 +962,29 @@ void topology_editor::remove_user(std::string_view user) {
 
 outcome<std::vector<queue_entry>> topology_editor::set_policy(vhost_id v, policy p) {
     owner_.check();
-    if (state_->vhost(v) == nullptr) {
-        return fail(no_vhost());
-    }
-    if (auto good = state_->policies[v.value].user.set(std::move(p), policy_kind::user); !good) {
-        return fail(good.error());
-    }
-    return state_->reapply(v);
+    return state_->set_policy(v, std::move(p), policy_kind::user);
 }
 
 outcome<std::vector<queue_entry>> topology_editor::set_operator_policy(vhost_id v, policy p) {
     owner_.check();
-    if (state_->vhost(v) == nullptr) {
-        return fail(no_vhost());
-    }
-    if (auto good = state_->policies[v.value].operators.set(std::move(p), policy_kind::operators); !good) {
-        return fail(good.error());
-    }
-    return state_->reapply(v);
+    return state_->set_policy(v, std::move(p), policy_kind::operators);
 }
 
 outcome<std::vector<queue_entry>> topology_editor::remove_policy(vhost_id v, std::string_view name) {
     owner_.check();
-    if (state_->vhost(v) == nullptr) {
-        return fail(no_vhost());
-    }
-    if (!state_->policies[v.value].user.remove(name)) {
-        return fail(make_error(error_kind::not_found, "policy '{}' not found", name));
-    }
-    return state_->reapply(v);
+    return state_->remove_policy(v, name, policy_kind::user);
 }
 
 outcome<std::vector<queue_entry>> topology_editor::remove_operator_policy(vhost_id v, std::string_view name) {
     owner_.check();
-    if (state_->vhost(v) == nullptr) {
-        return fail(no_vhost());
+    return state_->remove_policy(v, name, policy_kind::operators);
+}
+
+void topology_editor::for_each_policy(vhost_id v, const std::function<void(policy_kind, const policy&)>& f) const {
+    if (const vhost_policies* p = state_->policies_of(v); p != nullptr) {
+        p->user.for_each([&](const policy& one) { f(policy_kind::user, one); });
+        p->operators.for_each([&](const policy& one) { f(policy_kind::operators, one); });
     }
-    if (!state_->policies[v.value].operators.remove(name)) {
-        return fail(make_error(error_kind::not_found, "operator policy '{}' not found", name));
-    }
-    return state_->reapply(v);
 }
 
 }  // namespace linnet::core

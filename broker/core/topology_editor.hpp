@@ -1,6 +1,7 @@
 #pragma once
 
 #include "broker/base/thread_owner.hpp"
+#include "broker/core/definitions.hpp"
 #include "broker/core/error.hpp"
 #include "broker/core/ids.hpp"
 #include "broker/core/operation.hpp"
@@ -9,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,17 +24,6 @@ struct topology_limits {
     std::optional<std::uint64_t> queues_per_vhost;
     std::optional<std::uint64_t> queues;  // in the whole broker
     std::optional<std::uint64_t> exchanges_per_vhost;
-};
-
-// A user's three patterns in a vhost. Empty text (or "^$") matches only an empty name, ".*" everything.
-struct permission_patterns {
-    std::string configure;
-    std::string write;
-    std::string read;
-};
-struct topic_patterns {
-    std::string write;
-    std::string read;
 };
 
 // What else went when something went: auto-delete exchanges that lost their last binding.
@@ -65,13 +56,25 @@ public:
     // release_topology() when no reader can reach it any more.
     [[nodiscard]] const topology_root* commit();
 
+    // For walks (topology_walk.hpp): the next version as it stands; good until the next edit.
+    [[nodiscard]] const topology_root& root() const noexcept;
+    // What can be tried and thrown away: the same next version, with nobody who listens. Costs as much as there are
+    // queues.
+    [[nodiscard]] std::unique_ptr<topology_editor> fork() const;
+    // Tells of every change to come. Null: nobody listens. It must outlive the editor, or be replaced.
+    void listen(definition_listener* who) noexcept;
+
     void set_limits(topology_limits limits) noexcept;
     // Built on the main thread, then the control's.
     void release_owner() const noexcept { owner_.release(); }
 
     // ---- Virtual hosts -------------------------------------------------------------------------
     // With the exchanges that every vhost has. An existing one is left as it is.
-    vhost_id add_vhost(std::string_view name);
+    vhost_id add_vhost(std::string_view name, std::uint32_t number = 0);
+    // Ids up to there have been used before.
+    void set_last_vhost(std::uint32_t number) noexcept;
+    // What is there beyond them stays.
+    [[nodiscard]] outcome<void> set_vhost_limits(vhost_id v, const vhost_limits& l);
     // The queues that were in it, for their owners to end. Ids are never used again.
     [[nodiscard]] outcome<std::vector<queue_entry>> remove_vhost(std::string_view name);
 
@@ -79,8 +82,16 @@ public:
     [[nodiscard]] outcome<void> declare_exchange(vhost_id v, const core::declare_exchange& what);
     [[nodiscard]] outcome<fallen> delete_exchange(vhost_id v, const core::delete_exchange& what);
     [[nodiscard]] outcome<void> bind(vhost_id v, const core::bind& what, session_handle from);
+    // As it was described: the key in the core's own form.
+    [[nodiscard]] outcome<void> restore_binding(const binding_definition& what);
     // Unbinding what is not bound is done already.
     [[nodiscard]] outcome<fallen> unbind(vhost_id v, const core::unbind& what, session_handle from);
+
+    // ---- Subscribers ---------------------------------------------------------------------------
+    // A sink is known by its handle, from its first binding to its last.
+    [[nodiscard]] outcome<void> subscribe(vhost_id v, const core::subscribe& what);
+    fallen unsubscribe(vhost_id v, const core::unsubscribe& what);
+    fallen remove_subscriber(vhost_id v, queue_handle sink);
 
     // ---- Queues --------------------------------------------------------------------------------
     // Either it is there and equivalent (queue_entry), or it may be created: the checked spec, with the
@@ -117,6 +128,7 @@ public:
     [[nodiscard]] outcome<std::vector<queue_entry>> remove_policy(vhost_id v, std::string_view name);
     [[nodiscard]] outcome<std::vector<queue_entry>> set_operator_policy(vhost_id v, policy p);
     [[nodiscard]] outcome<std::vector<queue_entry>> remove_operator_policy(vhost_id v, std::string_view name);
+    void for_each_policy(vhost_id v, const std::function<void(policy_kind, const policy&)>& f) const;
 
 private:
     struct state;

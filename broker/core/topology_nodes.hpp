@@ -7,6 +7,7 @@
 #include "broker/core/topic_tree.hpp"
 #include "broker/core/topology.hpp"
 #include "broker/core/user_rules.hpp"
+#include "broker/core/vhost_limits.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -18,8 +19,18 @@
 //
 //   root -> vhost -> exchange -> key | topic tree | set -> binding
 //                 -> queue    -> set -> binding (the same ones: what a queue's removal must undo)
+//                 -> subscriber -> set -> binding (likewise)
 
 namespace linnet::core {
+
+struct handle_hash {
+    using is_avalanching = void;
+    template <class Tag>
+    [[nodiscard]] std::uint64_t operator()(const handle<Tag>& h) const noexcept {
+        const std::uint64_t place = (std::uint64_t{h.shard.value} << 32) | h.slot;
+        return detail::mix(place ^ detail::odd_a, h.generation ^ detail::odd_b);
+    }
+};
 
 // Bindings of one routing key, in a direct exchange.
 struct key_node : counted {
@@ -82,6 +93,17 @@ struct queue_node : counted {
     [[nodiscard]] bool same(const queue_node& other) const noexcept { return is(other.info->entry.spec.name); }
 };
 
+// A sink of a session that is bound without a queue; there while it has bindings.
+struct subscriber_node : counted {
+    std::uint64_t hash;
+    queue_handle sink;
+    binding_set bindings;
+
+    explicit subscriber_node(queue_handle s) : hash(handle_hash{}(s)), sink(s) {}
+    [[nodiscard]] bool is(queue_handle s) const noexcept { return sink == s; }
+    [[nodiscard]] bool same(const subscriber_node& other) const noexcept { return sink == other.sink; }
+};
+
 // A user's rights in the vhost.
 struct rules_node : counted {
     std::uint64_t hash;
@@ -101,9 +123,12 @@ struct vhost_node : counted {
     std::string name;
     persistent_map<exchange_node> exchanges;
     persistent_map<queue_node> queues;
+    persistent_map<subscriber_node> subscribers;
     persistent_map<rules_node> users;
     std::uint64_t queue_count = 0;
     std::uint64_t exchange_count = 0;
+    vhost_limits limits;
+    std::shared_ptr<vhost_population> population = std::make_shared<vhost_population>();
 
     vhost_node(vhost_id number, std::string_view text) : hash(hash_of(number)), id(number), name(text) {}
     [[nodiscard]] static std::uint64_t hash_of(vhost_id v) noexcept {
@@ -123,10 +148,26 @@ struct vhost_name_node : counted {
     [[nodiscard]] bool same(const vhost_name_node& other) const noexcept { return name == other.name; }
 };
 
+// By its handle, for transactions.
+struct durable_queue_node : counted {
+    std::uint64_t hash;
+    queue_handle handle;
+    durable_name name;
+
+    durable_queue_node(queue_handle where, const durable_name& what)
+        : hash(hash_of(where)), handle(where), name(what) {}
+    [[nodiscard]] static std::uint64_t hash_of(queue_handle q) noexcept {
+        return detail::mix((std::uint64_t{q.generation} << 32 | q.slot) ^ detail::odd_a, q.shard.value ^ detail::odd_b);
+    }
+    [[nodiscard]] bool is(queue_handle where) const noexcept { return handle == where; }
+    [[nodiscard]] bool same(const durable_queue_node& other) const noexcept { return handle == other.handle; }
+};
+
 struct topology_root : counted {
     std::uint64_t version = 1;
     persistent_map<vhost_node> vhosts;
     persistent_map<vhost_name_node> names;
+    persistent_map<durable_queue_node> durable_queues;
 };
 
 }  // namespace linnet::core

@@ -37,10 +37,14 @@ template <class F>
 void for_each_queue(const vhost_node& v, F&& f) {
     v.queues.for_each([&](const queue_node& q) { f(q.info->entry); });
 }
-// Declared ones only: that the default exchange leads to every queue is left out.
+// Declared ones only: that the default exchange leads to every queue is left out, and so are subscribers.
 template <class F>
 void for_each_binding_from(const exchange_node& x, F&& f) {
-    for_each_binding(x, [&](const binding_node& b) { f(view_of(b)); });
+    for_each_binding(x, [&](const binding_node& b) {
+        if (b.kind != bind_destination::subscriber) {
+            f(view_of(b));
+        }
+    });
 }
 template <class F>
 void for_each_binding_to(const exchange_node& x, F&& f) {

@@ -1,5 +1,6 @@
 #include "broker/net/connection.hpp"
 
+#include "broker/base/give_back.hpp"
 #include "broker/base/log.hpp"
 #include "broker/net/admission.hpp"
 #include "broker/net/reactor.hpp"
@@ -12,27 +13,55 @@
 #include <utility>
 
 namespace linnet::net {
+namespace {
 
-connection::connection(reactor& r, asio::ip::tcp::socket socket, session::peer_info peer, admission* admitted_by,
-                       const options& o)
+// What OpenSSL takes for one.
+constexpr std::int64_t tls_bytes = 40 * 1024;
+
+}  // namespace
+
+void connection_ptr::retain() noexcept {
+    if (connection_ != nullptr) {
+        ++connection_->references_;
+    }
+}
+
+void connection_ptr::release() noexcept {
+    if (connection_ != nullptr && --connection_->references_ == 0) {
+        delete connection_;
+    }
+}
+
+connection::connection(reactor& r, tcp_socket socket, const path& between, const terms& t)
     : reactor_(r),
       socket_(std::move(socket)),
       transport_(socket_.native_handle()),
       output_(r.blocks()),
-      peer_(std::move(peer)),
-      admitted_by_(admitted_by),
-      options_(o) {}
+      terms_(t),
+      between_(between) {}
 
-connection::~connection() {
-    if (admitted_by_ != nullptr) {
-        admitted_by_->leave(peer_.peer_address);
+connection::~connection() { terms_.admitted_by.leave(between_.from.address().to_string()); }
+
+session::peer_info connection::peer() const {
+    const auto from = between_.from.address();
+    const auto to = between_.to.address();
+    session::peer_info p;
+    p.peer_address = from.to_string();
+    p.peer_port = between_.from.port();
+    p.local_address = to.to_string();
+    p.local_port = between_.to.port();
+    p.loopback = from.is_loopback() || (from.is_v6() && from.to_v6().is_v4_mapped() &&
+                                        asio::ip::make_address_v4(asio::ip::v4_mapped, from.to_v6()).is_loopback());
+    if (secured_ != nullptr) {
+        p.tls = true;
+        p.certificate_name = secured_->certificate_name;
     }
+    return p;
 }
 
 void connection::start(const session_factory& make_session, const std::shared_ptr<tls_context>& tls) {
-    make_session_ = make_session;
     if (tls == nullptr) {
-        open_session();
+        open_session(make_session);
         return;
     }
     SSL* ssl = tls->new_session();
@@ -40,34 +69,35 @@ void connection::start(const session_factory& make_session, const std::shared_pt
         end();
         return;
     }
-    name_from_ = tls->name_from();
     transport_.start_tls(ssl);
-    peer_.tls = true;
-    auto& shard = reactor_.shard();
-    shard.timers().start(*this, shard.now() + options_.tls_handshake_timeout);
+    secured_ = std::make_unique<secured>();
+    secured_->make_session = make_session;
+    secured_->name_from = tls->name_from();
+    reactor_.shard().note_connection_bytes(tls_bytes);
+    start_deadline(terms_.times.tls_handshake_timeout);
     continue_handshake();
 }
 
 void connection::continue_handshake() {
     switch (transport_.handshake().status) {
         case io_status::done:
-            stop();
-            peer_.certificate_name = transport_.certificate_name(name_from_);
-            open_session();
+            stop_deadline();
+            secured_->certificate_name = transport_.certificate_name(secured_->name_from);
+            open_session(std::exchange(secured_->make_session, nullptr));
             return;
         case io_status::wants_read: wait_readable(); return;
         case io_status::wants_write: wait_writable(); return;
         case io_status::closed:
         case io_status::failed:
-            log::debug({.domain = "connection", .conn = peer_.name()}, "TLS handshake failed");
+            log::debug({.domain = "connection", .conn = peer().name()}, "TLS handshake failed");
             end();
             return;
     }
 }
 
-void connection::open_session() {
+void connection::open_session(const session_factory& make_session) {
     phase_ = phase::open;
-    session_ = std::exchange(make_session_, nullptr)(*this, reactor_.shard());
+    session_ = make_session(*this, reactor_.shard());
     if (transport_.encrypted()) {
         on_readable();  // application data may have come with the handshake
     } else {
@@ -75,7 +105,21 @@ void connection::open_session() {
     }
 }
 
-void connection::on_timer(mono_ns /*now*/) {
+void connection::start_deadline(mono_ns after) {
+    if (deadline_ == nullptr) {
+        deadline_ = std::make_unique<deadline>(*this);
+    }
+    auto& shard = reactor_.shard();
+    shard.timers().start(*deadline_, shard.now() + after);
+}
+
+void connection::stop_deadline() noexcept {
+    if (deadline_ != nullptr) {
+        deadline_->stop();
+    }
+}
+
+void connection::on_deadline() {
     if (phase_ == phase::lingering && !output_ended_) {
         end_output();
     } else {
@@ -90,7 +134,7 @@ void connection::wait_readable() {
         return;
     }
     reading_ = true;
-    socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](const asio::error_code& failed) {
+    socket_.async_wait(tcp_socket::wait_read, [self = connection_ptr(this)](const asio::error_code& failed) {
         self->reactor_.enter();
         self->reading_ = false;
         if (!failed) {
@@ -110,8 +154,8 @@ void connection::on_readable() {
     if (paused_) {
         return;  // resume_reading() waits again
     }
-    if (reactor_.congested()) {
-        // Another shard cannot follow: leave the bytes with the kernel, which slows the peer down.
+    if (const auto& shard = reactor_.shard(); shard.congested() || (stores_ && shard.logs_congested())) {
+        // Another shard, or the disk, cannot follow: leave the bytes with the kernel, which slows the peer down.
         be_hungry();
         return;
     }
@@ -119,6 +163,8 @@ void connection::on_readable() {
     const auto got = transport_.read(buffer);
     switch (got.status) {
         case io_status::done:
+            octets_.received += got.bytes;
+            ++octets_.reads;
             feed(buffer.first(got.bytes));
             if (phase_ != phase::open || paused_) {
                 return;
@@ -145,32 +191,60 @@ void connection::discard_input() {
     }
 }
 
-// Hands over what is held together with what is fresh; the session says how much it has taken.
-void connection::feed(std::span<const std::uint8_t> fresh) {
-    if (held_.empty()) [[likely]] {
-        const auto taken = session_->on_bytes(fresh);
+void connection::feed(std::span<std::uint8_t> fresh) {
+    const auto stored_before = reactor_.shard().stored_messages();
+    hand_over(fresh);
+    stores_ = reactor_.shard().stored_messages() != stored_before;
+}
+
+// What is held together with what is fresh; the session says how much it has taken.
+void connection::hand_over(std::span<std::uint8_t> fresh) {
+    if (held_ == nullptr || held_->bytes.empty()) [[likely]] {
+        const auto taken = session_->on_input(fresh);
         if (taken < fresh.size()) {
             hold(fresh.subspan(taken));
+            note_held();
         }
         return;
     }
     // Part of a unit was held: units are bounded by the session (frame_max), and so is this copy.
-    held_.insert(held_.end(), fresh.begin(), fresh.end());
-    const auto taken = session_->on_bytes(held_);
-    if (taken == held_.size()) {
-        held_.clear();
-        if (held_.capacity() > 16 * 1024) {
-            held_.shrink_to_fit();
+    auto& held = held_->bytes;
+    held.insert(held.end(), fresh.begin(), fresh.end());
+    const auto taken = session_->on_input(held);
+    if (taken == held.size()) {
+        held.clear();
+        if (held.capacity() > 16 * 1024) {
+            held.shrink_to_fit();
         }
     } else if (taken != 0) {
-        held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(taken));
+        held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(taken));
     }
+    note_held();
+}
+
+void connection::note_held() {
+    if (held_ == nullptr) {
+        return;
+    }
+    const auto now = held_->bytes.capacity();
+    reactor_.shard().note_connection_bytes(static_cast<std::int64_t>(now) - static_cast<std::int64_t>(held_->noted));
+    held_->noted = now;
+}
+
+std::int64_t connection::own_bytes() const noexcept {
+    // Of the operations that wait on the socket, and the reactor's entry.
+    constexpr std::int64_t waiting_bytes = 320;
+    return static_cast<std::int64_t>(sizeof(connection)) + waiting_bytes;
 }
 
 void connection::hold(std::span<const std::uint8_t> rest) {
-    if (phase_ == phase::open) {
-        held_.assign(rest.begin(), rest.end());
+    if (phase_ != phase::open) {
+        return;
     }
+    if (held_ == nullptr) {
+        held_ = std::make_unique<remainder>();
+    }
+    held_->bytes.assign(rest.begin(), rest.end());
 }
 
 void connection::pause_reading() noexcept {
@@ -185,7 +259,7 @@ void connection::watch_for_reset() {
     if (phase_ != phase::open || std::exchange(watching_, true)) {
         return;
     }
-    socket_.async_wait(asio::ip::tcp::socket::wait_error, [self = shared_from_this()](const asio::error_code& failed) {
+    socket_.async_wait(tcp_socket::wait_error, [self = connection_ptr(this)](const asio::error_code& failed) {
         self->reactor_.enter();
         self->watching_ = false;
         if (!failed && self->paused_ && self->was_reset()) {
@@ -209,7 +283,7 @@ void connection::resume_reading() noexcept {
 
 void connection::be_hungry() {
     if (!std::exchange(hungry_, true)) {
-        reactor_.mark_hungry(shared_from_this());
+        reactor_.mark_hungry(connection_ptr(this));
     }
 }
 
@@ -218,7 +292,7 @@ void connection::eat() {
     if (phase_ != phase::open || paused_) {
         return;
     }
-    if (!held_.empty()) {
+    if ((held_ != nullptr && !held_->bytes.empty()) || session_->holds_input()) {
         feed({});
     }
     if (phase_ == phase::open && !paused_) {
@@ -248,6 +322,9 @@ void connection::flush() {
     if (phase_ == phase::ended) {
         return;
     }
+    if (session_ != nullptr) {
+        session_->before_flush();
+    }
     was_high_ = was_high_ || output_.pending() > session::session::output_high_bytes;
     if (!writing_) {
         write_some();
@@ -262,7 +339,11 @@ void connection::write_some() {
         const auto n = output_.gather(vectors);
         const auto sent = transport_.write(std::span(vectors).first(n));
         switch (sent.status) {
-            case io_status::done: output_.consume(sent.bytes); continue;
+            case io_status::done:
+                octets_.sent += sent.bytes;
+                ++octets_.writes;
+                output_.consume(sent.bytes);
+                continue;
             case io_status::wants_read: wait_readable(); return;
             case io_status::wants_write: wait_writable(); return;
             case io_status::closed:
@@ -295,7 +376,7 @@ void connection::wait_writable() {
         return;
     }
     writing_ = true;
-    socket_.async_wait(asio::ip::tcp::socket::wait_write, [self = shared_from_this()](const asio::error_code& failed) {
+    socket_.async_wait(tcp_socket::wait_write, [self = connection_ptr(this)](const asio::error_code& failed) {
         self->reactor_.enter();
         self->writing_ = false;
         if (failed || self->phase_ == phase::ended) {
@@ -316,24 +397,21 @@ void connection::close_after_flush() noexcept {
         return;
     }
     phase_ = phase::flushing;
-    auto& shard = reactor_.shard();
-    shard.timers().start(*this, shard.now() + options_.linger);
+    start_deadline(terms_.times.linger);
     flush_soon();
 }
 
 // All is said. The peer may still be sending: closing now would reset the connection under the last words.
 void connection::start_linger() {
     phase_ = phase::lingering;
-    auto& shard = reactor_.shard();
-    shard.timers().start(*this, shard.now() + options_.peer_goes_first);
+    start_deadline(terms_.times.peer_goes_first);
     wait_readable();
 }
 
 void connection::end_output() {
     output_ended_ = true;
     transport_.end_output();
-    auto& shard = reactor_.shard();
-    shard.timers().start(*this, shard.now() + options_.linger);
+    start_deadline(terms_.times.linger);
 }
 
 void connection::abort() noexcept {
@@ -350,15 +428,21 @@ void connection::end() {
     if (phase_ == phase::ended) {
         return;
     }
-    const auto self = shared_from_this();
+    const connection_ptr self(this);
     phase_ = phase::ended;
-    stop();
+    stop_deadline();
     if (session_ != nullptr) {
         session_->on_peer_closed();
         session_.reset();
     }
     output_.clear();
-    held_ = {};
+    if (held_ != nullptr) {
+        give_back(held_->bytes);
+        note_held();
+    }
+    if (secured_ != nullptr) {
+        reactor_.shard().note_connection_bytes(-tls_bytes);
+    }
     asio::error_code ignored;  // closing a socket that is broken already tells nothing
     socket_.close(ignored);
     reactor_.remove(*this);

@@ -117,7 +117,7 @@ bool listener::accept_one(bool& more) {
     }
     complained_ = false;
     from.resize(length);
-    asio::ip::tcp::socket socket(reactor_.context());
+    tcp_socket socket(reactor_.context());
     asio::error_code failed;
     socket.assign(from.protocol(), fd, failed);
     if (failed) {
@@ -128,7 +128,7 @@ bool listener::accept_one(bool& more) {
     return true;
 }
 
-void listener::welcome(asio::ip::tcp::socket socket, const asio::ip::tcp::endpoint& from) {
+void listener::welcome(tcp_socket socket, const asio::ip::tcp::endpoint& from) {
     // We batch by ourselves: Nagle's algorithm on top stalls on the peer's delayed acknowledgement.
     const int on = 1;
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -137,20 +137,11 @@ void listener::welcome(asio::ip::tcp::socket socket, const asio::ip::tcp::endpoi
     if (gone) {
         return;
     }
-    session::peer_info peer;
-    peer.peer_address = from.address().to_string();
-    peer.peer_port = from.port();
-    peer.local_address = to.address().to_string();
-    peer.local_port = to.port();
-    peer.loopback = from.address().is_loopback() ||
-                    (from.address().is_v6() && from.address().to_v6().is_v4_mapped() &&
-                     asio::ip::make_address_v4(asio::ip::v4_mapped, from.address().to_v6()).is_loopback());
-    if (!admission_.enter(peer.peer_address)) {
-        log::warning({.domain = "connection", .conn = peer.peer_address}, "connection refused: limit reached");
+    if (const auto address = from.address().to_string(); !admission_.enter(address)) {
+        log::warning({.domain = "connection", .conn = address}, "connection refused: limit reached");
         return;
     }
-    auto c = std::make_shared<connection>(reactor_, std::move(socket), std::move(peer), &admission_,
-                                          options_.connections);
+    const connection_ptr c(new connection(reactor_, std::move(socket), {from, to}, terms_));
     reactor_.add(c);
     c->start(make_session_, tls_);
 }

@@ -53,11 +53,12 @@ private:
     void accept_some();
     // False: out of descriptors or memory.
     [[nodiscard]] bool accept_one(bool& more);
-    void welcome(asio::ip::tcp::socket socket, const asio::ip::tcp::endpoint& from);
+    void welcome(tcp_socket socket, const asio::ip::tcp::endpoint& from);
 
     reactor& reactor_;
     options options_;
     admission& admission_;
+    const connection::terms terms_{options_.connections, admission_};
     session_factory make_session_;
     std::shared_ptr<tls_context> tls_;
     asio::ip::tcp::acceptor acceptor_;

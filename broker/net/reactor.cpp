@@ -76,6 +76,8 @@ void reactor::enter() {
 
 void reactor::run() {
     listen_for_wakes();
+    // What the disk has done rouses the shard as its peers do.
+    shard_.wake_through(wake_.native_handle());
     while (!stopping_ || !connections_.empty()) {
         if (!run_turn()) {
             block();
@@ -98,7 +100,7 @@ bool reactor::run_turn() {
     busy |= shard_.end_turn();
     flush_dirty();
     wake_resting();
-    parts_.set_output_bytes(shard_.id(), blocks_.lent_bytes());
+    parts_.set_bytes(shard_.id(), core::memory_use::output, blocks_.lent_bytes());
     in_turn_ = false;
     return busy || !hungry_.empty() || !dirty_.empty();
 }
@@ -158,22 +160,29 @@ void reactor::wake_resting() {
     }
 }
 
-void reactor::add(std::shared_ptr<connection> c) {
-    connections_.insert(std::move(c));
+void reactor::add(connection_ptr c) {
+    shard_.note_connection_bytes(c->own_bytes());
+    c->place_ = static_cast<std::uint32_t>(connections_.size());
+    connections_.push_back(std::move(c));
     connections_open_.set(static_cast<std::int64_t>(connections_.size()));
 }
 
 void reactor::remove(connection& c) noexcept {
-    const auto at = connections_.find(c.shared_from_this());
-    if (at != connections_.end()) {
-        ended_.push_back(*at);
-        connections_.erase(at);
+    if (const auto place = c.place_; place < connections_.size() && connections_[place].get() == &c) {
+        shard_.note_connection_bytes(-c.own_bytes());
+        ended_.push_back(std::move(connections_[place]));
+        // The last one takes its place.
+        if (place + 1 != connections_.size()) {
+            connections_[place] = std::move(connections_.back());
+            connections_[place]->place_ = place;
+        }
+        connections_.pop_back();
     }
     connections_open_.set(static_cast<std::int64_t>(connections_.size()));
 }
 
 void reactor::for_each_connection(const std::function<void(connection&)>& f) {
-    const std::vector<std::shared_ptr<connection>> all(connections_.begin(), connections_.end());
+    const auto all = connections_;  // some may end meanwhile
     for (const auto& c : all) {
         f(*c);
     }

@@ -5,6 +5,7 @@
 #include "broker/lockfree/counter.hpp"
 #include "broker/lockfree/mpsc_inbox.hpp"
 #include "broker/net/asio.hpp"
+#include "broker/net/connection_ptr.hpp"
 #include "broker/session/output.hpp"
 
 #include <atomic>
@@ -12,12 +13,9 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <unordered_set>
 #include <vector>
 
 namespace linnet::net {
-
-class connection;
 
 // One shard's thread: its io_context, and the turn that drives the core.
 //
@@ -39,6 +37,8 @@ public:
     void post(std::function<void()> f);
     void stop();
     void wake() noexcept override;
+    // The eventfd behind wake(): the kernel may write to it, too.
+    [[nodiscard]] int wake_fd() noexcept { return wake_.native_handle(); }
 
     [[nodiscard]] core::shard& shard() noexcept { return shard_; }
     [[nodiscard]] asio::io_context& context() noexcept { return context_; }
@@ -49,7 +49,7 @@ public:
     void enter();
     // Shared by all connections: what is in it belongs to the caller until it returns to the loop.
     [[nodiscard]] std::span<std::uint8_t> read_buffer() noexcept { return {buffer_.get(), read_buffer_bytes}; }
-    void add(std::shared_ptr<connection> c);
+    void add(connection_ptr c);
     void remove(connection& c) noexcept;
     void for_each_connection(const std::function<void(connection&)>& f);
     void mark_dirty(connection& c) { dirty_.push_back(&c); }
@@ -57,8 +57,7 @@ public:
     // much a peer sends.
     void read_again_later(connection& c) { resting_.push_back(&c); }
     // Has whole input waiting, or may read its socket again: looked at in the next turn.
-    void mark_hungry(std::shared_ptr<connection> c) { hungry_.push_back(std::move(c)); }
-    [[nodiscard]] bool congested() const noexcept { return shard_.congested(); }
+    void mark_hungry(connection_ptr c) { hungry_.push_back(std::move(c)); }
 
     // ---- Figures, from any thread --------------------------------------------------------------
     [[nodiscard]] std::uint64_t connection_count() const noexcept {
@@ -89,12 +88,12 @@ private:
     session::block_pool blocks_;
     std::unique_ptr<std::uint8_t[]> buffer_;
 
-    std::unordered_set<std::shared_ptr<connection>> connections_;
+    std::vector<connection_ptr> connections_;  // each knows its place
     std::vector<connection*> dirty_;
     std::vector<connection*> flushing_;
     std::vector<connection*> resting_;
-    std::vector<std::shared_ptr<connection>> hungry_;
-    std::vector<std::shared_ptr<connection>> ended_;
+    std::vector<connection_ptr> hungry_;
+    std::vector<connection_ptr> ended_;
     bool in_turn_ = false;
     bool asleep_ = false;
     bool stopping_ = false;  // set by a task

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace linnet::session {
 
 using amqp::reply_code;
@@ -11,9 +13,14 @@ using kind = amqp_continuation::kind;
 
 amqp_channel::amqp_channel(amqp_session& s, std::uint16_t number) : session_(s), number_(number) {
     ready_ = !s.output_full();
+    s.shard().note_connection_bytes(sizeof(amqp_channel));
+    ++s.counts().channels_opened;
 }
 
-amqp_channel::~amqp_channel() = default;
+amqp_channel::~amqp_channel() {
+    session_.shard().note_connection_bytes(-static_cast<std::int64_t>(sizeof(amqp_channel)));
+    ++session_.counts().channels_closed;
+}
 
 void amqp_channel::on_method(amqp::method_id id, wire::bytes_view arguments) {
     if (!between_contents()) {
@@ -32,7 +39,7 @@ void amqp_channel::on_method(amqp::method_id id, wire::bytes_view arguments) {
 }
 
 void amqp_channel::fail(reply_code code, std::string_view text) {
-    if (closing_) {
+    if (closing_ || session_.owe_failure(number_, code, text)) {
         return;
     }
     if (amqp::ends_connection(code)) {
@@ -68,6 +75,7 @@ void amqp_channel::release() {
     ended_.clear();
     content_.reset();
     transaction_.reset();
+    returnable_.reset();
     replies_.reset();
 }
 
@@ -80,7 +88,22 @@ amqp_continuation amqp_channel::then(kind what, bool no_wait) const {
     return c;
 }
 
+namespace {
+
+// RabbitMQ counts neither the consumers of a stream in a declare-ok nor its messages in a delete-ok.
+std::uint32_t consumers_told(const core::queue_info& q) noexcept {
+    return core::is_stream(q.handle) ? 0 : static_cast<std::uint32_t>(q.consumer_count);
+}
+std::uint32_t messages_deleted(const core::queue_info& q) noexcept {
+    return core::is_stream(q.handle) ? 0 : static_cast<std::uint32_t>(q.message_count);
+}
+
+}  // namespace
+
 void amqp_channel::on_reply(core::reply&& r, const amqp_continuation& t) {
+    if (!ended_.empty()) {
+        session_.mark_dirty(*this);  // they have been waiting for this answer
+    }
     if (!r.result) {
         if (t.what == kind::consume && t.consumer < consumers_.size()) {
             forget_consumer(consumers_[t.consumer]);
@@ -114,16 +137,15 @@ void amqp_channel::on_reply(core::reply&& r, const amqp_continuation& t) {
             }
             return;
         case kind::declare_queue:
-            last_queue_ = t.name;
             if (!t.no_wait && info != nullptr) {
                 send(amqp::queue_declare_ok{.queue = t.name,
                                             .message_count = static_cast<std::uint32_t>(info->message_count),
-                                            .consumer_count = static_cast<std::uint32_t>(info->consumer_count)});
+                                            .consumer_count = consumers_told(*info)});
             }
             return;
         case kind::delete_queue:
             if (!t.no_wait && info != nullptr) {
-                send(amqp::queue_delete_ok{static_cast<std::uint32_t>(info->message_count)});
+                send(amqp::queue_delete_ok{messages_deleted(*info)});
             }
             return;
         case kind::purge:
@@ -150,8 +172,10 @@ void amqp_channel::on_reply(core::reply&& r, const amqp_continuation& t) {
 void amqp_channel::end_batch() {
     flush_acks();
     flush_confirms();
-    for (const auto& tag : std::exchange(ended_, {})) {
-        say_cancelled(tag);
+    if (!ended_.empty() && !session_.asking_for(number_)) {
+        for (const auto& tag : std::exchange(ended_, {})) {
+            say_cancelled(tag);
+        }
     }
     if (wants_resume_ && ready_) {
         wants_resume_ = false;
@@ -166,6 +190,38 @@ void amqp_channel::update_ready() {
         wants_resume_ = true;
         session_.mark_dirty(*this);
     }
+}
+
+// ---- Figures -----------------------------------------------------------------------------------
+
+std::uint32_t amqp_channel::consumer_count() const noexcept {
+    return static_cast<std::uint32_t>(
+        std::ranges::count_if(consumers_, [](const consumer& c) { return c.used && c.attached; }));
+}
+
+core::channel_look amqp_channel::look() {
+    core::channel_look l;
+    l.number = number_;
+    l.state = closing_ ? "closing" : ready_ ? "running" : "flow";
+    l.prefetch = prefetch_;
+    l.prefetch_all = prefetch_channel_;
+    l.unacked = unacked_.live();
+    l.unconfirmed = mode_ == mode::confirm ? confirms_.next() - 1 - confirms_.said() : 0;
+    l.confirm = mode_ == mode::confirm;
+    l.transactional = mode_ == mode::transaction;
+    if (transaction_ != nullptr) {
+        l.uncommitted = transaction_->publishes.size();
+        l.acks_uncommitted = transaction_->settlements.size();
+    }
+    l.consumers = consumer_count();
+    l.counts = counts_;
+    l.counts.deliver = unacked_.next_tag() - 1 - counts_.deliver_no_ack - counts_.get - counts_.get_no_ack;
+    if (window_ == nullptr) {
+        window_ = std::make_unique<core::rate_window<core::message_counts>>();
+    }
+    auto& shard = session_.shard();
+    l.seen = window_->look(l.counts, shard.now(), shard.wall_now());
+    return l;
 }
 
 // ---- Small methods -----------------------------------------------------------------------------

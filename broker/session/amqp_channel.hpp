@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/core/publish_access.hpp"
 #include "broker/core/shard.hpp"
 #include "broker/session/amqp_names.hpp"
 #include "broker/session/amqp_session.hpp"
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace linnet::session {
@@ -45,14 +47,25 @@ public:
     // All publishes of the commit under way have been settled.
     void finish_commit();
     void on_publish_settled(std::uint64_t sequence, bool accepted);
+    void on_publish_unrouted(std::uint64_t sequence);
 
     // ---- From the session ----------------------------------------------------------------------
     // Settles, confirms, resumes: what a batch left for its end.
     void end_batch();
     void update_ready();
+    // Ends the channel, or the connection where the code says so; after what the session still owes.
+    void fail(amqp::reply_code code, std::string_view text);
     // Ends what it has at the core: consumers first, so that nothing comes back here, then deliveries.
     void release();
     void check_timeouts(std::uint32_t now_s);
+    // The user's have changed, though the topology has not.
+    void forget_rights() noexcept {
+        checked_version_ = 0;
+        reply_rights_version_ = 0;
+    }
+    [[nodiscard]] core::channel_look look();
+    [[nodiscard]] bool has_published() const noexcept { return counts_.publish != 0; }
+    [[nodiscard]] std::uint32_t consumer_count() const noexcept;
     [[nodiscard]] bool takes_direct(const reply_address& a) const noexcept;
 
     // ---- core::delivery_sink -------------------------------------------------------------------
@@ -72,11 +85,15 @@ private:
         core::queue_handle queue;
         core::consumer_id id{};
         std::uint32_t generation = 0;
-        std::uint32_t timeout_s = 0;  // 0: none
+        std::uint32_t timeout_s = 0;              // 0: none
+        core::delivery_counts* counts = nullptr;  // of its queue's type; known once it is attached
+        core::queue_type type = core::queue_type::classic;
         bool used = false;
         bool attached = false;  // the core knows it
         bool no_ack = false;
         bool counts_attempts = false;  // a quorum queue's: tell x-delivery-count
+        bool adds_headers = false;     // that, or a stream's: tell x-stream-offset
+        std::string stream;            // its name, of a stream's
     };
     // A content that arrives in pieces, and the working memory of publishes out of the ordinary.
     struct incoming {
@@ -99,7 +116,7 @@ private:
         core::message_ptr msg;
         bool mandatory = false;
         std::vector<core::queue_handle> where;
-        bool delayed = false;
+        std::vector<std::string> delays;
         bool remember = false;
     };
     struct buffered_settlement {
@@ -111,6 +128,13 @@ private:
         std::vector<buffered_settlement> settlements;
         bool refused = false;  // a publish of the commit under way was not taken
     };
+    // Answers published `mandatory` to reply handles elsewhere, which may turn out to be gone: by sequence. Those that
+    // no confirm was asked for have sequences of their own.
+    struct returnable_answers {
+        static constexpr std::uint64_t own_sequences = std::uint64_t{1} << 63;
+        std::unordered_map<std::uint64_t, core::message_ptr> waiting;
+        std::uint64_t last = own_sequences;
+    };
     struct reply_consumer {
         std::string tag;
         reply_address address;
@@ -121,7 +145,11 @@ private:
         core::queue_handle queue;
         core::consumer_id consumer{};
         std::uint32_t count = 0;
+        core::queue_type type = core::queue_type::classic;
         std::uint64_t bytes = 0;
+        // Of them, those that are stored; the memory is used again.
+        std::uint64_t stored_bytes = 0;
+        std::vector<core::position> stored;
     };
 
     // Methods; the rest are the server's to send.
@@ -156,8 +184,6 @@ private:
         fail(amqp::reply_code::command_invalid, "unimplemented method");
     }
 
-    // Errors.
-    void fail(amqp::reply_code code, std::string_view text);
     void fail(const core::error& e);
     [[nodiscard]] amqp_continuation then(amqp_continuation::kind what, bool no_wait) const;
     template <amqp::method Method>
@@ -167,6 +193,7 @@ private:
 
     // Names and rights (amqp_channel_topology.cpp).
     [[nodiscard]] bool allowed(core::right r, std::string_view kind, std::string_view name);
+    void refuse_access(std::string_view kind, std::string_view name);
     [[nodiscard]] bool topic_allowed(core::right r, std::string_view exchange, std::string_view key);
     [[nodiscard]] bool is_text(std::string_view name);
     [[nodiscard]] std::optional<std::string> clean_name(std::string_view name);
@@ -182,7 +209,8 @@ private:
 
     // Publishing (amqp_channel_publish.cpp).
     [[nodiscard]] bool may_publish(std::string_view exchange, std::string_view key);
-    [[nodiscard]] bool examine_address(std::string_view exchange);
+    [[nodiscard]] bool examine_address(std::string_view exchange, std::string_view key);
+    void refuse_publish(core::publish_bar bar, std::string_view exchange);
     [[nodiscard]] bool prepare(std::string_view exchange, std::string_view key, wire::bytes_view block,
                                std::uint64_t body_bytes, prepared& p);
     [[nodiscard]] bool prepare_properties(prepared& p);
@@ -192,10 +220,17 @@ private:
     [[nodiscard]] bool rewrite_reply_to(prepared& p);
     void route_and_publish(core::message_ptr msg, bool mandatory, std::span<const std::string> copies);
     [[nodiscard]] core::shard::route route_of(const core::message& m, std::span<const std::string> copies);
-    void hand_over(core::message_ptr msg, bool mandatory, const core::shard::route& r, std::uint64_t sequence);
+    void answer_publish(const core::message_ptr& msg, bool mandatory, const core::shard::route& r);
     void dispatch(core::message_ptr msg, const core::shard::route& r, std::uint64_t sequence);
+    void count_publish(const core::message& m) noexcept;
+    void note_publish(const core::publish_result& done, std::uint64_t sequence);
     void send_to_reply_queue(core::message_ptr msg);
+    void answer(core::message_ptr msg, const core::reply_token& to, bool mandatory, std::uint64_t sequence);
+    void hand_over(core::message_ptr msg, bool mandatory, const core::shard::route& r, std::uint64_t sequence);
+    [[nodiscard]] bool may_publish_to_queues();
     void finish_content();
+    // It led nowhere: says so where that was asked for.
+    void unrouted(const core::message_ptr& msg, bool mandatory);
     void say_no_route(const core::message_ptr& msg);
     void flush_confirms();
     void commit_publishes();
@@ -208,7 +243,9 @@ private:
     void cancelled(const amqp_continuation& then);
     void got(core::got_message&& g, const amqp_continuation& then);
     [[nodiscard]] bool check_consume(const std::string& queue, bool no_ack, const core::value_table& arguments);
-    [[nodiscard]] bool check_stream(const std::string& queue, std::string_view what);
+    void send_delivery(const amqp::basic_deliver& method, const consumer& c, const core::delivery& d);
+    [[nodiscard]] std::optional<core::neutral_properties> foreign_properties(const core::delivery& d);
+    [[nodiscard]] wire::bytes_view block_of(const core::delivery& d, std::uint32_t attempts);
     [[nodiscard]] consumer* find_consumer(std::string_view tag) noexcept;
     [[nodiscard]] std::uint32_t new_consumer();
     void forget_consumer(consumer& c) noexcept;
@@ -216,6 +253,12 @@ private:
     [[nodiscard]] static std::uint64_t tag_of(std::uint32_t index, const consumer& c) noexcept {
         return std::uint64_t{c.generation} << 32 | index;
     }
+
+    // Streams (amqp_channel_stream.cpp).
+    [[nodiscard]] bool check_stream(const std::string& queue, std::string_view what);
+    [[nodiscard]] bool check_stream_consume(const std::string& queue, bool no_ack, const core::value_table& arguments);
+    [[nodiscard]] const consumer* stream_of(const core::delivery& d) const noexcept;
+    [[nodiscard]] bool holds_stream_delivery(std::uint64_t first, std::uint64_t last, std::string_view what);
 
     // Settling (amqp_channel_settle.cpp).
     void settle(std::uint64_t tag, bool multiple, core::settlement how);
@@ -242,6 +285,10 @@ private:
     confirm_window confirms_;
     std::unique_ptr<incoming> content_;
     std::unique_ptr<transaction_log> transaction_;
+    std::unique_ptr<returnable_answers> returnable_;  // null while there are none
+    // The same for requests that name a queue for their answers.
+    std::uint64_t reply_rights_version_ = 0;
+    bool reply_rights_ = false;
 
     // Consuming.
     std::vector<consumer> consumers_;
@@ -252,7 +299,11 @@ private:
     std::uint32_t prefetch_channel_ = 0;  // of all together; 0: unlimited
     std::uint32_t lent_ = 0;              // to consumers, unacknowledged
     std::unique_ptr<reply_consumer> replies_;
+    // For people. What the windows' numbers tell is not counted again: deliveries by their tags, confirms by sequence.
+    core::message_counts counts_;
+    std::unique_ptr<core::rate_window<core::message_counts>> window_;
     std::string last_queue_;  // what an empty queue name means
+    std::string block_;       // working memory: properties with a stream's offset
 };
 
 }  // namespace linnet::session

@@ -1,5 +1,6 @@
 // Consuming on an AMQP channel: consumers, deliveries, gets, direct replies.
 
+#include "broker/core/broker.hpp"
 #include "broker/session/amqp_arguments.hpp"
 #include "broker/session/amqp_channel.hpp"
 #include "broker/session/amqp_properties.hpp"
@@ -49,6 +50,7 @@ std::uint32_t amqp_channel::new_consumer() {
     auto& c = consumers_[index];
     c.used = true;
     ++c.generation;
+    c.counts = &session_.counts().of(c.type);
     return index;
 }
 
@@ -108,19 +110,9 @@ void amqp_channel::on(const amqp::basic_consume& m) {
                                .priority = level == nullptr ? 0 : *level,
                                .no_ack = m.no_ack,
                                .exclusive = m.exclusive,
-                               .arguments = std::move(arguments)},
+                               .arguments = std::move(arguments),
+                               .place = number_},
                  std::move(t));
-}
-
-// A stream is read by consumers with credit, in no other way.
-bool amqp_channel::check_stream(const std::string& queue, std::string_view what) {
-    const auto* q = topology_view::find_queue(session_.vhost(), queue);
-    if (q == nullptr || q->spec.settings.type != core::queue_type::stream) {
-        return true;
-    }
-    fail(reply_code::not_implemented,
-         fmt::format("{} not supported by stream queues {}", what, in_vhost("queue", queue)));
-    return false;
 }
 
 bool amqp_channel::check_consume(const std::string& queue, bool no_ack, const core::value_table& arguments) {
@@ -128,14 +120,8 @@ bool amqp_channel::check_consume(const std::string& queue, bool no_ack, const co
     if (q == nullptr) {
         return true;  // the core says so
     }
-    const bool stream = q->spec.settings.type == core::queue_type::stream;
-    if (no_ack && !check_stream(queue, "automatic acknowledgement")) {
-        return false;
-    }
-    if (stream && prefetch_ == 0) {
-        fail(reply_code::precondition_failed,
-             fmt::format("consumer prefetch count is not set for '{}'", in_vhost("queue", queue)));
-        return false;
+    if (q->spec.settings.type == core::queue_type::stream) {
+        return check_stream_consume(queue, no_ack, arguments);
     }
     const auto refuse = [&](std::string_view argument, std::string_view why) {
         fail(reply_code::precondition_failed,
@@ -151,7 +137,7 @@ bool amqp_channel::check_consume(const std::string& queue, bool no_ack, const co
         return refuse("x-cancel-on-ha-failover",
                       fmt::format(": {{unacceptable_type,{}}}", erlang_type(failover->type)));
     }
-    if (core::find(arguments, "x-stream-offset") != nullptr && !stream) {
+    if (core::find(arguments, "x-stream-offset") != nullptr) {
         const bool quorum = q->spec.settings.type == core::queue_type::quorum;
         return refuse("x-stream-offset", fmt::format(" of queue type rabbit_{}_queue", quorum ? "quorum" : "classic"));
     }
@@ -174,9 +160,13 @@ void amqp_channel::consumed(core::reply&& r, const amqp_continuation& t) {
     c.attached = true;
     auto timeout = session_.settings().consumer_timeout;
     if (const auto* q = topology_view::find_queue(session_.vhost(), t.name)) {
+        c.type = q->spec.settings.type;
         c.counts_attempts = q->spec.settings.type == core::queue_type::quorum;
+        c.adds_headers = q->spec.settings.type != core::queue_type::classic;
+        c.stream = q->spec.settings.type == core::queue_type::stream ? t.name : std::string{};
         timeout = q->spec.settings.consumer_timeout.value_or(timeout);
     }
+    c.counts = &session_.counts().of(c.type);
     if (!c.no_ack && timeout != 0) {
         c.timeout_s = seconds(timeout);
         session_.watch_timeouts();
@@ -219,7 +209,7 @@ void amqp_channel::on_cancelled(std::uint64_t tag, core::cancel_reason) {
     if (c == nullptr || closing_) {
         return;
     }
-    if (session_.asking()) {
+    if (session_.asking_for(number_)) {
         // It is we who delete the queue: delete-ok comes first.
         ended_.push_back(c->tag);
         session_.mark_dirty(*this);
@@ -264,21 +254,70 @@ void amqp_channel::on_delivery(std::uint64_t tag, core::delivery&& d) {
                                      .redelivered = d.redelivered,
                                      .exchange = m.exchange(),
                                      .routing_key = short_key(m.routing_key())};
-    const auto attempts = c->counts_attempts ? d.delivery_count : 0;
-    if (m.properties_of() == core::protocol_tag::amqp091 && m.deaths() == nullptr && attempts == 0) [[likely]] {
+    if (m.properties_of() == core::protocol_tag::amqp091 && m.deaths() == nullptr && !c->adds_headers) [[likely]] {
         session_.send_content(number_, method, m.properties(), d.msg);
     } else {
-        session_.send_content(number_, method, wire::as_bytes(properties_with_history(m, attempts)), d.msg);
+        send_delivery(method, *c, d);
+    }
+    if (d.redelivered) [[unlikely]] {
+        ++counts_.redeliver;
+        ++c->counts->redelivered;
     }
     if (c->no_ack) {
+        ++counts_.deliver_no_ack;
+        ++c->counts->consumed_no_ack;
         unacked_.push_hole();
         return;
     }
-    unacked_.push(std::move(d), session_.age_s());
+    ++c->counts->consumed;
+    unacked_.push(std::move(d), session_.age_s(), c->type);
     ++lent_;
     if (prefetch_channel_ != 0 && lent_ >= prefetch_channel_) {
         ready_ = false;
     }
+}
+
+// With what the broker has to add to the publisher's own properties.
+void amqp_channel::send_delivery(const amqp::basic_deliver& method, const consumer& c, const core::delivery& d) {
+    const auto attempts = c.counts_attempts ? d.delivery_count : 0;
+    if (core::is_stream(d.queue)) {
+        const auto foreign = foreign_properties(d);
+        properties_with_offset(*d.msg, d.pos, block_, foreign ? &*foreign : nullptr);
+        session_.send_content(number_, method, wire::as_bytes(block_), d.msg);
+    } else {
+        session_.send_content(number_, method, block_of(d, attempts), d.msg);
+    }
+}
+
+// What the publisher of another protocol said, with a way to answer it; none for a message that is AMQP's own.
+std::optional<core::neutral_properties> amqp_channel::foreign_properties(const core::delivery& d) {
+    const core::message& m = *d.msg;
+    if (m.properties_of() == core::protocol_tag::amqp091) {
+        return std::nullopt;
+    }
+    const auto* reader = session_.shard().parts().reader_of(m.properties_of());
+    if (reader == nullptr) {
+        return core::neutral_properties{};
+    }
+    auto said = reader->read(m.properties(), m.traits());
+    if (m.traits().answerable) {
+        said.reply_handle = session_.shard().lend_reply(session_.vhost_id(), d, said);
+    }
+    return said;
+}
+
+// The publisher's own, where that will do.
+wire::bytes_view amqp_channel::block_of(const core::delivery& d, std::uint32_t attempts) {
+    const core::message& m = *d.msg;
+    const auto foreign = foreign_properties(d);
+    if (m.deaths() != nullptr || attempts != 0) {
+        block_ = properties_with_history(m, attempts, foreign ? &*foreign : nullptr);
+    } else if (foreign) {
+        block_ = to_block(*foreign);
+    } else {
+        return m.properties();
+    }
+    return wire::as_bytes(block_);
 }
 
 void amqp_channel::on(const amqp::basic_get& m) {
@@ -293,30 +332,35 @@ void amqp_channel::on(const amqp::basic_get& m) {
 }
 
 void amqp_channel::got(core::got_message&& g, const amqp_continuation& t) {
+    const auto* q = topology_view::find_queue(session_.vhost(), t.name);
+    const auto type = q == nullptr ? core::queue_type::classic : q->spec.settings.type;
+    auto& counts = session_.counts().of(type);
     if (!g.message) {
+        ++counts_.get_empty;
+        ++counts.get_empty;
         send(amqp::basic_get_empty{});
         return;
     }
     auto& d = *g.message;
     const auto& m = *d.msg;
+    ++(t.no_wait ? counts_.get_no_ack : counts_.get);
+    ++(t.no_wait ? counts.got_no_ack : counts.got);
+    if (d.redelivered) {
+        ++counts_.redeliver;
+        ++counts.redelivered;
+    }
     const amqp::basic_get_ok method{
         .delivery_tag = unacked_.next_tag(),
         .redelivered = d.redelivered,
         .exchange = m.exchange(),
         .routing_key = short_key(m.routing_key()),
         .message_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(g.remaining, UINT32_MAX))};
-    const auto* q = topology_view::find_queue(session_.vhost(), t.name);
-    const bool counts = q != nullptr && q->spec.settings.type == core::queue_type::quorum;
-    const auto attempts = counts ? d.delivery_count : 0;
-    if (m.properties_of() == core::protocol_tag::amqp091 && m.deaths() == nullptr && attempts == 0) {
-        session_.send_content(number_, method, m.properties(), d.msg);
-    } else {
-        session_.send_content(number_, method, wire::as_bytes(properties_with_history(m, attempts)), d.msg);
-    }
+    const auto attempts = type == core::queue_type::quorum ? d.delivery_count : 0;
+    session_.send_content(number_, method, block_of(d, attempts), d.msg);
     if (t.no_wait) {
         unacked_.push_hole();
     } else {
-        unacked_.push(std::move(d), session_.age_s());
+        unacked_.push(std::move(d), session_.age_s(), type);
     }
 }
 
@@ -360,7 +404,10 @@ void amqp_channel::on_direct(core::message_ptr m) {
                                      .redelivered = false,
                                      .exchange = m->exchange(),
                                      .routing_key = m->routing_key()};
-    session_.send_content(number_, method, m->properties(), m);
+    core::delivery d;
+    d.msg = std::move(m);
+    session_.send_content(number_, method, block_of(d, 0), d.msg);
+    ++counts_.deliver_no_ack;
     unacked_.push_hole();
 }
 

@@ -19,6 +19,8 @@ using amqp::reply_code;
 using core::right;
 using core::topology_view;
 
+// Of the keys that are no queue's: reply handles and direct replies.
+constexpr std::string_view reserved_prefix = "amq.r";
 // Ten years, RabbitMQ's bound.
 constexpr std::int64_t expiration_max_ms = 315'360'000'000;
 // Where Erlang's formatting of a term begins a new line.
@@ -38,6 +40,11 @@ bool is_plain(wire::bytes_view block, core::message_traits& traits) noexcept {
     traits.persistent = block.size() == 3 && block[2] == 2;
     return block.size() == 3 && (block[2] == 1 || block[2] == 2) &&
            wire::load<std::uint16_t>(block.data()) == amqp::flag_of(amqp::property::delivery_mode);
+}
+
+// Of the reply handle that it is published to; none: it is an ordinary message.
+std::optional<core::reply_token> token_of(const core::message& m) noexcept {
+    return m.exchange().empty() ? core::reply_token_of(m.routing_key()) : std::nullopt;
 }
 
 std::string_view without_zeros(std::string_view digits) noexcept {
@@ -75,25 +82,18 @@ void amqp_channel::on_publish(const amqp::basic_publish& m, wire::bytes_view blo
     const auto route = session_.shard().find_route(session_.vhost(), msg->exchange(), msg->routing_key(),
                                                    &amqp_reader(), msg->properties(), memo_);
     if (route.where.empty()) [[unlikely]] {
-        if (msg->exchange().empty() && msg->routing_key().starts_with(reply_prefix)) {
-            send_to_reply_queue(msg.share());
-        }
-        if (m.mandatory) {
-            say_no_route(msg);
-        }
+        hand_over(std::move(msg), m.mandatory, route, mode_ == mode::confirm ? confirms_.begin() : 0);
+        return;
     }
     dispatch(std::move(msg), route, mode_ == mode::confirm ? confirms_.begin() : 0);
 }
 
-// Hands a routed message over and notes what confirm is due for it; sequence 0: none.
-void amqp_channel::dispatch(core::message_ptr msg, const core::shard::route& r, std::uint64_t sequence) {
-    core::publish_result done;
-    if (!r.where.empty() || r.remember) [[likely]] {
-        done = session_.shard().publish(std::move(msg), session_.vhost(), r, session_.handle(), number_, sequence);
-    }
-    if (sequence == 0) {
-        return;
-    }
+inline void amqp_channel::count_publish(const core::message& m) noexcept {
+    ++counts_.publish;
+    session_.counts().sizes.add(m.body_bytes());
+}
+
+inline void amqp_channel::note_publish(const core::publish_result& done, std::uint64_t sequence) {
     if (done.rejected) [[unlikely]] {
         confirms_.refused_now(sequence);
     } else if (done.pending) {
@@ -104,36 +104,62 @@ void amqp_channel::dispatch(core::message_ptr msg, const core::shard::route& r, 
     session_.mark_dirty(*this);
 }
 
+// Hands a routed message over and notes what confirm is due for it; sequence 0: none.
+void amqp_channel::dispatch(core::message_ptr msg, const core::shard::route& r, std::uint64_t sequence) {
+    count_publish(*msg);
+    core::publish_result done;
+    if (!r.where.empty() || r.delayed || r.remember || msg->traits().retain) [[likely]] {
+        done = session_.shard().publish(std::move(msg), session_.vhost(), r, session_.handle(), number_, sequence);
+    }
+    if (sequence != 0) {
+        ++session_.counts().received_confirm;
+        note_publish(done, sequence);
+    }
+}
+
 // ---- Checks ------------------------------------------------------------------------------------
 
 bool amqp_channel::may_publish(std::string_view exchange, std::string_view key) {
     if (checked_version_ != session_.topology_version() || exchange != checked_exchange_) [[unlikely]] {
-        if (!examine_address(exchange)) {
+        if (!examine_address(exchange, key)) {
             return false;
         }
     }
     return !checks_topic_ || topic_allowed(right::write, exchange, key);
 }
 
-bool amqp_channel::examine_address(std::string_view exchange) {
+bool amqp_channel::examine_address(std::string_view exchange, std::string_view key) {
+    if (exchange.empty() && core::reply_token_of(key)) {
+        return true;  // whoever knows the token may answer
+    }
     checked_version_ = 0;
-    if (!is_text(exchange) || !allowed(right::write, "exchange", exchange)) {
-        return false;
-    }
-    const auto* x = topology_view::find_exchange(session_.vhost(), exchange);
-    if (x == nullptr) {
-        fail(reply_code::not_found, fmt::format("no {}", in_vhost("exchange", exchange)));
-        return false;
-    }
-    if (topology_view::spec_of(*x).internal) {
-        fail(reply_code::access_refused, fmt::format("cannot publish to internal {}", in_vhost("exchange", exchange)));
+    if (!is_text(exchange)) {
         return false;
     }
     const auto* rules = session_.rules();
+    if (const auto bar = core::bar_at_exchange(session_.vhost(), rules, exchange)) {
+        refuse_publish(*bar, exchange);
+        return false;
+    }
     checks_topic_ = rules != nullptr && rules->has_topic_rules();
     checked_exchange_ = exchange;
     checked_version_ = session_.topology_version();
     return true;
+}
+
+void amqp_channel::refuse_publish(core::publish_bar bar, std::string_view exchange) {
+    switch (bar) {
+        case core::publish_bar::no_rights:
+        case core::publish_bar::exchange: refuse_access("exchange", exchange); return;
+        case core::publish_bar::no_exchange:
+            fail(reply_code::not_found, fmt::format("no {}", in_vhost("exchange", exchange)));
+            return;
+        case core::publish_bar::internal:
+            fail(reply_code::access_refused,
+                 fmt::format("cannot publish to internal {}", in_vhost("exchange", exchange)));
+            return;
+        case core::publish_bar::topic: return;  // asked and told by topic_allowed(), with the key
+    }
 }
 
 bool amqp_channel::prepare(std::string_view exchange, std::string_view key, wire::bytes_view block,
@@ -169,8 +195,12 @@ bool amqp_channel::prepare_properties(prepared& p) {
     if ((summary->flags & ~usual) == 0) [[likely]] {
         return true;
     }
-    if (summary->reply_to == reply_queue && !rewrite_reply_to(p)) {
-        return false;
+    p.traits.identified = summary->has(amqp::property::message_id);
+    if (!summary->reply_to.empty()) {
+        if (summary->reply_to == reply_queue && !rewrite_reply_to(p)) {
+            return false;
+        }
+        p.traits.answerable = summary->reply_to.starts_with(reserved_prefix) || may_publish_to_queues();
     }
     if (summary->has(amqp::property::user_id) && summary->user_id != session_.user()) {
         fail(reply_code::precondition_failed,
@@ -182,6 +212,16 @@ bool amqp_channel::prepare_properties(prepared& p) {
         return false;
     }
     return summary->headers.empty() || prepare_headers(summary->headers, p);
+}
+
+// Answers come to a queue in the name of who asked for them.
+bool amqp_channel::may_publish_to_queues() {
+    if (reply_rights_version_ != session_.topology_version()) {
+        const auto* rules = session_.rules();
+        reply_rights_ = rules != nullptr && rules->allowed(right::write, "amq.default");
+        reply_rights_version_ = session_.topology_version();
+    }
+    return reply_rights_;
 }
 
 bool amqp_channel::prepare_expiration(std::string_view text, core::message_traits& traits) {
@@ -209,8 +249,12 @@ bool amqp_channel::prepare_expiration(std::string_view text, core::message_trait
     return false;
 }
 
-// The keys of CC and BCC; nobody may see BCC, so it leaves the block.
+// The keys of CC and BCC; nobody may see BCC, so it leaves the block. x-retain: the message becomes its key's last
+// value.
 bool amqp_channel::prepare_headers(amqp::table_view headers, prepared& p) {
+    if (const auto retain = headers.find("x-retain")) {
+        p.traits.retain = retain->as_bool().value_or(false);
+    }
     const bool blind = headers.contains("BCC");
     if (!blind && !headers.contains("CC")) [[likely]] {
         return true;
@@ -363,28 +407,89 @@ void amqp_channel::route_and_publish(core::message_ptr msg, bool mandatory, std:
         transaction_->publishes.push_back({.msg = std::move(msg),
                                            .mandatory = mandatory,
                                            .where = {route.where.begin(), route.where.end()},
-                                           .delayed = route.delayed,
+                                           .delays = {route.delays.begin(), route.delays.end()},
                                            .remember = route.remember});
         return;
     }
     hand_over(std::move(msg), mandatory, route, mode_ == mode::confirm ? confirms_.begin() : 0);
 }
 
+// One that may be for a reply handle, or have no route.
 void amqp_channel::hand_over(core::message_ptr msg, bool mandatory, const core::shard::route& r,
                              std::uint64_t sequence) {
+    if (const auto token = token_of(*msg)) {
+        answer(std::move(msg), *token, mandatory, sequence);
+        return;
+    }
+    answer_publish(msg, mandatory, r);
+    dispatch(std::move(msg), r, sequence);
+}
+
+// What becomes of it beside being routed.
+void amqp_channel::answer_publish(const core::message_ptr& msg, bool mandatory, const core::shard::route& r) {
     if (msg->exchange().empty() && msg->routing_key().starts_with(reply_prefix)) {
         send_to_reply_queue(msg.share());
     }
-    if (r.where.empty() && mandatory) {
-        say_no_route(msg);
+    if (r.where.empty() && !r.delayed) {
+        unrouted(msg, mandatory);
     }
-    dispatch(std::move(msg), r, sequence);
 }
 
 // A reply address is no queue: `mandatory` still finds no route (as RabbitMQ documents it).
 void amqp_channel::send_to_reply_queue(core::message_ptr msg) {
     if (const auto a = reply_address::parse(msg->routing_key())) {
         static_cast<void>(session_.shard().deliver_direct(a->session, a->channel, std::move(msg)));
+    }
+}
+
+// To a reply handle: a route like any other, but for not being known before it has been tried.
+void amqp_channel::answer(core::message_ptr msg, const core::reply_token& to, bool mandatory, std::uint64_t sequence) {
+    count_publish(*msg);
+    std::uint64_t named = sequence;
+    if (mandatory) {
+        if (returnable_ == nullptr) {
+            returnable_ = std::make_unique<returnable_answers>();
+        }
+        named = sequence != 0 ? sequence : ++returnable_->last;
+        returnable_->waiting.emplace(named, msg.share());
+    }
+    const auto done = session_.shard().answer(std::move(msg), session_.vhost_id(), to, session_.handle(), number_,
+                                              named);
+    if (!done.pending && returnable_ != nullptr) {
+        const auto kept = returnable_->waiting.extract(named);
+        if (kept && done.routed == 0) {
+            unrouted(kept.mapped(), true);
+        }
+    }
+    if (sequence != 0) {
+        ++session_.counts().received_confirm;
+        note_publish(done, sequence);
+    }
+}
+
+void amqp_channel::on_publish_unrouted(std::uint64_t sequence) {
+    if (returnable_ != nullptr) {
+        if (const auto kept = returnable_->waiting.extract(sequence)) {
+            unrouted(kept.mapped(), true);
+        }
+    }
+    if (sequence < returnable_answers::own_sequences) {
+        on_publish_settled(sequence, true);
+    }
+}
+
+void amqp_channel::unrouted(const core::message_ptr& msg, bool mandatory) {
+    if (msg->traits().identified) {
+        session_.shard().note_unrouted(mandatory ? core::flight_step::returned : core::flight_step::dropped, *msg,
+                                       session_.vhost_id(), session_.handle());
+    }
+    if (mandatory) {
+        ++counts_.return_unroutable;
+        ++session_.counts().unroutable_returned;
+        say_no_route(msg);
+    } else if (!msg->exchange().empty() || !msg->routing_key().starts_with(reply_prefix)) {
+        ++counts_.drop_unroutable;
+        ++session_.counts().unroutable_dropped;
     }
 }
 
@@ -403,15 +508,27 @@ void amqp_channel::flush_confirms() {
     if (mode_ != mode::confirm || !confirms_.anything_to_say()) {
         return;
     }
+    const auto before = confirms_.said();
+    std::uint64_t refused = 0;
     confirms_.flush([this](std::uint64_t sequence,
                            bool multiple) { send(amqp::basic_ack{.delivery_tag = sequence, .multiple = multiple}); },
-                    [this](std::uint64_t sequence) {
+                    [this, &refused](std::uint64_t sequence) {
+                        ++refused;
                         // Everything before has been confirmed: `multiple`, which RabbitMQ sets, adds nothing.
                         send(amqp::basic_nack{.delivery_tag = sequence, .multiple = true, .requeue = true});
                     });
+    const auto confirmed = confirms_.said() - before - refused;
+    counts_.confirm += confirmed;
+    session_.counts().confirmed += confirmed;
 }
 
 void amqp_channel::on_publish_settled(std::uint64_t sequence, bool accepted) {
+    if (returnable_ != nullptr) [[unlikely]] {
+        returnable_->waiting.erase(sequence);
+        if (sequence > returnable_answers::own_sequences) {
+            return;
+        }
+    }
     confirms_.settled(sequence, accepted);
     if (mode_ == mode::confirm) {
         session_.mark_dirty(*this);  // one answer for all that this drain brings
@@ -433,12 +550,20 @@ void amqp_channel::on(const amqp::tx_commit&) {
         return;
     }
     transaction_->refused = false;
+    session_.shard().begin_transaction();
     commit_publishes();
     for (const auto& s : std::exchange(transaction_->settlements, {})) {
         settle_one(unacked_.at(s.tag), s.tag, s.how);
     }
     unacked_.trim();
     flush_acks();
+    // The answer waits for what was settled as it does for each publish.
+    const auto sequence = confirms_.begin();
+    if (session_.shard().end_transaction(session_.handle(), number_, sequence)) {
+        confirms_.pending(sequence);
+    } else {
+        confirms_.accepted_now(sequence);
+    }
     update_ready();
     if (confirms_.all_settled()) {
         finish_commit();
@@ -452,15 +577,25 @@ void amqp_channel::commit_publishes() {
     for (auto& p : std::exchange(transaction_->publishes, {})) {
         core::shard::route r;
         r.where = p.where;
-        r.delayed = p.delayed;
+        r.delays = p.delays;
+        r.delayed = !p.delays.empty();
         r.remember = p.remember;
-        hand_over(std::move(p.msg), p.mandatory, r, confirms_.begin());
+        const auto sequence = confirms_.begin();
+        if (const auto token = token_of(*p.msg)) {
+            answer(std::move(p.msg), *token, p.mandatory, sequence);
+            continue;
+        }
+        count_publish(*p.msg);
+        answer_publish(p.msg, p.mandatory, r);
+        note_publish(session_.shard().publish_in_transaction(std::move(p.msg), session_.vhost(), r, session_.handle(),
+                                                             number_, sequence),
+                     sequence);
     }
 }
 
 void amqp_channel::finish_commit() {
     bool refused = transaction_->refused;
-    // Nothing is said of single publishes; the window only told when all of them were settled.
+    // Nothing is said of single parts; the window only told when all of them were settled.
     confirms_.flush([](std::uint64_t, bool) {}, [&](std::uint64_t) { refused = true; });
     if (refused) {
         fail(reply_code::precondition_failed, "partial tx completion");

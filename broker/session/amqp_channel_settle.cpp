@@ -33,6 +33,9 @@ void amqp_channel::settle(std::uint64_t tag, bool multiple, settlement how) {
     }
     const auto first = multiple ? unacked_.first_tag() : tag;
     const auto last = everything ? unacked_.next_tag() - 1 : tag;
+    if (how != settlement::accepted && holds_stream_delivery(first, last, "basic.nack and basic.reject")) {
+        return;
+    }
     session_.mark_dirty(*this);
     if (mode_ == mode::transaction) {
         for (auto t = first; t <= last; ++t) {
@@ -77,21 +80,39 @@ void amqp_channel::settle_one(unacked_window::slot& s, std::uint64_t, settlement
 
 // Acks of one consumer gather until the batch's end or another consumer's turn.
 void amqp_channel::ack(unacked_window::slot& s) {
-    auto d = unacked_.take(s);
-    if (acks_.count != 0 && (acks_.queue != d.queue || acks_.consumer != d.consumer)) {
+    const core::delivery& d = s.d;
+    if (acks_.queue != d.queue || acks_.consumer != d.consumer) {
         flush_acks();
+        acks_.queue = d.queue;
+        acks_.consumer = d.consumer;
+        acks_.type = s.from;
     }
-    acks_.queue = d.queue;
-    acks_.consumer = d.consumer;
-    ++acks_.count;
-    acks_.bytes += d.msg->body_bytes();
+    if (d.stored) [[unlikely]] {
+        acks_.stored.push_back(d.pos);
+        acks_.stored_bytes += d.msg->body_bytes();
+    } else {
+        ++acks_.count;
+        acks_.bytes += d.msg->body_bytes();
+    }
+    if (d.msg->traits().identified) [[unlikely]] {
+        session_.shard().note_accepted(session_.vhost_id(), d);
+    }
     returned(d);
+    unacked_.drop(s);
 }
 
 void amqp_channel::flush_acks() {
+    if (const auto n = acks_.count + acks_.stored.size(); n != 0) {
+        counts_.ack += n;
+        session_.counts().of(acks_.type).acknowledged += n;
+    }
     if (acks_.count != 0) {
-        const auto run = std::exchange(acks_, {});
-        session_.shard().settle_accepted(run.queue, run.consumer, run.count, run.bytes);
+        const auto count = std::exchange(acks_.count, 0);
+        session_.shard().settle_accepted(acks_.queue, acks_.consumer, count, std::exchange(acks_.bytes, 0));
+    }
+    if (!acks_.stored.empty()) [[unlikely]] {
+        session_.shard().settle_stored(acks_.queue, acks_.consumer, acks_.stored, std::exchange(acks_.stored_bytes, 0));
+        acks_.stored.clear();
     }
 }
 
@@ -120,6 +141,9 @@ void amqp_channel::on(const amqp::basic_recover_async& m) {
         fail(reply_code::not_implemented, "requeue=false");
         return;
     }
+    if (holds_stream_delivery(unacked_.first_tag(), unacked_.next_tag() - 1, "basic.recover")) {
+        return;
+    }
     session_.mark_dirty(*this);
     requeue_all();
     update_ready();
@@ -128,6 +152,9 @@ void amqp_channel::on(const amqp::basic_recover_async& m) {
 void amqp_channel::on(const amqp::basic_recover& m) {
     if (!m.requeue) {
         fail(reply_code::not_implemented, "requeue=false");
+        return;
+    }
+    if (holds_stream_delivery(unacked_.first_tag(), unacked_.next_tag() - 1, "basic.recover")) {
         return;
     }
     session_.mark_dirty(*this);

@@ -40,13 +40,16 @@ std::string amqp_channel::in_vhost(std::string_view kind_name, std::string_view 
 
 bool amqp_channel::allowed(right r, std::string_view kind_name, std::string_view name) {
     const auto* rules = session_.rules();
-    const auto shown = shown_name(kind_name, name);
-    if (rules != nullptr && rules->allowed(r, shown)) {
+    if (rules != nullptr && rules->allowed(r, shown_name(kind_name, name))) {
         return true;
     }
-    fail(reply_code::access_refused,
-         fmt::format("access to {} refused for user '{}'", in_vhost(kind_name, shown), session_.user()));
+    refuse_access(kind_name, name);
     return false;
+}
+
+void amqp_channel::refuse_access(std::string_view kind_name, std::string_view name) {
+    fail(reply_code::access_refused, fmt::format("access to {} refused for user '{}'",
+                                                 in_vhost(kind_name, shown_name(kind_name, name)), session_.user()));
 }
 
 bool amqp_channel::topic_allowed(right r, std::string_view exchange, std::string_view key) {
@@ -55,8 +58,7 @@ bool amqp_channel::topic_allowed(right r, std::string_view exchange, std::string
         return true;
     }
     const auto* x = topology_view::find_exchange(session_.vhost(), exchange);
-    if (x == nullptr || topology_view::spec_of(*x).type != core::exchange_type::topic ||
-        rules->topic_allowed(r, exchange, key)) {
+    if (x == nullptr || core::may_use_key(*rules, r, *x, key)) {
         return true;
     }
     fail(reply_code::access_refused, fmt::format("access to topic '{}' in {} refused for user '{}'", key,
@@ -199,7 +201,7 @@ void amqp_channel::declare_reply_queue(const std::string& name, bool no_wait) {
     auto t = then(kind::find_reply_queue, no_wait);
     t.name = name;
     if (name == reply_queue) {
-        on_reply({0, core::queue_info{}}, t);
+        session_.take_answer({0, core::queue_info{}}, std::move(t));
         return;
     }
     if (const auto a = reply_address::parse(name)) {
@@ -251,7 +253,8 @@ void amqp_channel::on(const amqp::queue_declare& m) {
         }
     }
     auto t = then(kind::declare_queue, m.no_wait);
-    t.name = std::move(name);
+    t.name = name;
+    last_queue_ = std::move(name);  // without one the channel ends
     flush_acks();
     session_.ask(std::move(d), std::move(t));
 }
@@ -296,7 +299,7 @@ void amqp_channel::on(const amqp::queue_purge& m) {
 void amqp_channel::on(const amqp::queue_delete& m) {
     auto queue = queue_or_last(m.queue);
     if (queue && *queue == reply_queue) {
-        on_reply({0, core::queue_info{}}, then(kind::delete_queue, m.no_wait));
+        session_.take_answer({0, core::queue_info{}}, then(kind::delete_queue, m.no_wait));
         return;
     }
     if (queue && allowed(right::configure, "queue", *queue)) {

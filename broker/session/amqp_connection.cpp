@@ -10,15 +10,6 @@ namespace {
 
 using amqp::reply_code;
 
-std::string_view name_of(sasl_mechanism m) noexcept {
-    switch (m) {
-        case sasl_mechanism::plain: return "PLAIN";
-        case sasl_mechanism::amqplain: return "AMQPLAIN";
-        case sasl_mechanism::external: return "EXTERNAL";
-    }
-    return "";
-}
-
 std::string connection_name(amqp::table_view properties) {
     const auto field = properties.find("connection_name");
     // What a client calls itself is for people; a screenful is enough.
@@ -44,6 +35,8 @@ void amqp_session::on(const amqp::connection_start_ok& m) {
     }
     abilities_ = read_abilities(m.client_properties);
     client_name_ = connection_name(m.client_properties);
+    const auto properties = m.client_properties.contents();
+    client_properties_.assign(properties.begin(), properties.end());
     const auto choice = choose_mechanism(settings_, host_.peer(), m.mechanism);
     if (!choice.mechanism) {
         fail(reply_code::command_invalid,
@@ -61,7 +54,7 @@ void amqp_session::on(const amqp::connection_start_ok& m) {
         return;
     }
     phase_ = phase::authenticating;
-    const auto& peer = host_.peer();
+    const auto peer = host_.peer();
     if (auto verdict = authenticator_.verify({who->user, who->password, peer.peer_address, peer.loopback}, *this)) {
         on_login(std::move(*verdict));
     } else {
@@ -74,6 +67,7 @@ void amqp_session::on_login(login_verdict v) {
         refuse_login(mechanism_);
     } else {
         user_ = std::move(v.user);
+        grant_ = std::move(v.grant);
         phase_ = phase::tuning;
         send_tune();
     }
@@ -122,13 +116,23 @@ void amqp_session::on(const amqp::connection_open& m) {
         return;
     }
     const auto id = core::topology_view::id_of(*v);
-    if (view.rules_of(user_, id) == nullptr) {
+    granted_ = grant_ == nullptr ? nullptr : grant_->rules_in(m.virtual_host);
+    vhost_id_ = id;
+    if (rules() == nullptr) {
         fail(reply_code::not_allowed, fmt::format("access to vhost '{}' refused for user '{}'", m.virtual_host, user_));
         return;
     }
-    vhost_id_ = id;
+    // RabbitMQ looks at the limit before the rights; whoever has none need not hear of it.
+    auto seat = core::topology_view::take_seat(*v, user_);
+    if (!seat) {
+        fail(reply_code::not_allowed, seat.error().text);
+        return;
+    }
+    seat_ = std::move(*seat);
     vhost_name_ = m.virtual_host;
     phase_ = phase::running;
+    opened_ = true;
+    ++counts_.connections_opened;
     refresh_vhost();
     send(0, amqp::connection_open_ok{});
     phase_deadline_ = 0;
@@ -136,12 +140,31 @@ void amqp_session::on(const amqp::connection_open& m) {
     log_info(client_name_.empty() ? "open" : fmt::format("open, '{}'", client_name_));
 }
 
-void amqp_session::on(const amqp::connection_update_secret&) {
+// The same user's, with its rights and its end.
+bool amqp_session::renew_grant(std::string_view token) {
+    auto v = authenticator_.verify_token(token, host_.peer().peer_address);
+    if (v.result != login_result::accepted || v.user != user_ || v.grant == nullptr) {
+        return false;
+    }
+    grant_ = std::move(v.grant);
+    granted_ = grant_->rules_in(vhost_name_);
+    for (auto& entry : channels_) {
+        entry.channel->forget_rights();
+    }
+    arm_timer();
+    return true;
+}
+
+void amqp_session::on(const amqp::connection_update_secret& m) {
     if (phase_ != phase::running) {
         unexpected_method();
         return;
     }
-    // Passwords and certificates do not run out while a connection lasts; nothing is to be renewed.
+    // Passwords and certificates do not run out while a connection lasts; tokens do.
+    if (grant_ != nullptr && !renew_grant(m.new_secret.text)) {
+        fail(reply_code::not_allowed, "New secret was refused by one of the backends");
+        return;
+    }
     send(0, amqp::connection_update_secret_ok{});
 }
 

@@ -67,6 +67,15 @@ std::string mechanisms_for(const amqp_settings& s, const peer_info& peer) {
     return names;
 }
 
+std::string_view name_of(sasl_mechanism m) noexcept {
+    switch (m) {
+        case sasl_mechanism::plain: return "PLAIN";
+        case sasl_mechanism::amqplain: return "AMQPLAIN";
+        case sasl_mechanism::external: return "EXTERNAL";
+    }
+    return "";
+}
+
 mechanism_choice choose_mechanism(const amqp_settings& s, const peer_info& peer, std::string_view name) {
     const auto offered = [](bool yes, sasl_mechanism m) {
         return mechanism_choice{yes ? std::optional(m) : std::nullopt, true};

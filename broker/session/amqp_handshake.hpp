@@ -20,6 +20,7 @@ namespace linnet::session {
 [[nodiscard]] std::string mechanisms_for(const amqp_settings& s, const peer_info& peer);
 
 enum class sasl_mechanism : std::uint8_t { plain, amqplain, external };
+[[nodiscard]] std::string_view name_of(sasl_mechanism m) noexcept;
 // Nothing when the name is unknown or not offered to this peer; `known` tells which.
 struct mechanism_choice {
     std::optional<sasl_mechanism> mechanism;

@@ -1,11 +1,6 @@
 #include "broker/session/amqp_names.hpp"
 
-#include "broker/base/assert.hpp"
 #include "protocol/wire/bytes.hpp"
-
-#include <sys/random.h>
-
-#include <cerrno>
 
 namespace linnet::session {
 namespace {
@@ -26,14 +21,6 @@ std::string random_name(std::string_view prefix) {
 }
 
 }  // namespace
-
-void fill_random(std::span<std::uint8_t> bytes) {
-    while (!bytes.empty()) {
-        const auto n = ::getrandom(bytes.data(), bytes.size(), 0);
-        LINNET_ASSERT(n > 0 || errno == EINTR, "getrandom: {}", errno);
-        bytes = bytes.subspan(n > 0 ? static_cast<std::size_t>(n) : 0);
-    }
-}
 
 std::string to_base64url(std::span<const std::uint8_t> bytes) {
     std::string text;

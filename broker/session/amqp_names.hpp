@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/base/random.hpp"
 #include "broker/core/ids.hpp"
 
 #include <array>
@@ -11,8 +12,6 @@
 
 namespace linnet::session {
 
-// From the kernel: names that must not be guessed.
-void fill_random(std::span<std::uint8_t> bytes);
 [[nodiscard]] std::string to_base64url(std::span<const std::uint8_t> bytes);
 // Empty when `text` is not the encoding of exactly `bytes.size()` bytes; else true and `bytes` filled.
 [[nodiscard]] bool from_base64url(std::string_view text, std::span<std::uint8_t> bytes) noexcept;

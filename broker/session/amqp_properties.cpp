@@ -15,6 +15,8 @@ using core::death_log;
 using core::death_reason;
 using core::value;
 
+constexpr std::string_view offset_header = "x-stream-offset";
+
 basic_properties_view view_of(core::property_reader::block b) noexcept {
     const auto parsed = basic_properties_view::parse(b);
     return parsed ? *parsed : basic_properties_view{};
@@ -176,6 +178,10 @@ std::string amqp_property_reader::message_id(block b) const {
     return std::string(view_of(b).message_id().value_or(""));
 }
 
+std::uint64_t amqp_property_reader::message_id_hash(block b, std::uint64_t seed) const {
+    return core::stable_hash(view_of(b).message_id().value_or(""), seed);
+}
+
 namespace {
 // Without the guard of a local static: every publish passes by here.
 constinit const amqp_property_reader the_reader;
@@ -183,9 +189,12 @@ constinit const amqp_property_reader the_reader;
 
 const amqp_property_reader& amqp_reader() noexcept { return the_reader; }
 
-std::string properties_with_history(const core::message& m, std::uint32_t delivery_count) {
+std::string properties_with_history(const core::message& m, std::uint32_t delivery_count,
+                                    const core::neutral_properties* foreign,
+                                    std::optional<core::position> stream_offset) {
     const bool ours = m.properties_of() == core::protocol_tag::amqp091;
-    const auto base = ours ? view_of(m.properties()) : basic_properties_view{};
+    const std::string rendered = foreign == nullptr ? std::string() : to_block(*foreign);
+    const auto base = view_of(ours ? m.properties() : wire::as_bytes(rendered));
     amqp::basic_properties_builder block{base};
     amqp::table_builder headers;
     if (const auto* log = m.deaths()) {
@@ -207,8 +216,55 @@ std::string properties_with_history(const core::message& m, std::uint32_t delive
     if (delivery_count != 0) {
         headers.put("x-delivery-count", static_cast<std::int64_t>(delivery_count));
     }
+    if (stream_offset) {
+        headers.remove(offset_header);
+        headers.put(offset_header, static_cast<std::int64_t>(*stream_offset));
+    }
     block.set_headers(headers.view());
     return block.encode();
+}
+
+namespace {
+
+void put_big_endian(std::string& out, std::uint64_t n, std::size_t bytes) {
+    for (std::size_t i = bytes; i-- > 0;) {
+        out.push_back(static_cast<char>(n >> (8 * i)));
+    }
+}
+void put_bytes(std::string& out, wire::bytes_view bytes) {
+    out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+}  // namespace
+
+// The block is copied around one more header: taking the table apart would cost more than the whole delivery.
+void properties_with_offset(const core::message& m, core::position offset, std::string& out,
+                            const core::neutral_properties* foreign) {
+    constexpr std::uint16_t more_flags = 1;
+    constexpr std::size_t length_bytes = 4;
+    constexpr std::size_t entry_bytes = 1 + offset_header.size() + 1 + sizeof(std::int64_t);
+    const bool ours = m.properties_of() == core::protocol_tag::amqp091;
+    const auto view = ours ? view_of(m.properties()) : basic_properties_view{};
+    if (!ours || m.deaths() != nullptr || (view.flags() & more_flags) != 0 ||
+        headers_of(view).contains(offset_header)) {
+        out = properties_with_history(m, 0, foreign, offset);
+        return;
+    }
+    using amqp::property;
+    const auto table = view.encoded(property::headers);
+    const auto entries = table.empty() ? table : table.subspan(length_bytes);
+    const auto values = !view.block().empty() ? view.block().subspan(2) : wire::bytes_view{};
+    const auto before = view.encoded(property::content_type).size() + view.encoded(property::content_encoding).size();
+    out.clear();
+    put_big_endian(out, view.flags() | static_cast<std::uint16_t>(amqp::flag_of(property::headers)), 2);
+    put_bytes(out, values.first(before));
+    put_big_endian(out, entries.size() + entry_bytes, length_bytes);
+    put_bytes(out, entries);
+    put_big_endian(out, offset_header.size(), 1);
+    out.append(offset_header);
+    out.push_back('l');
+    put_big_endian(out, offset, sizeof(std::int64_t));
+    put_bytes(out, values.subspan(before + table.size()));
 }
 
 }  // namespace linnet::session

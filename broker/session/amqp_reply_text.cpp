@@ -49,6 +49,7 @@ amqp::reply_code reply_code_of(core::error_kind kind) noexcept {
         case core::error_kind::resource_locked: return amqp::reply_code::resource_locked;
         case core::error_kind::not_allowed: return amqp::reply_code::not_allowed;
         case core::error_kind::command_invalid: return amqp::reply_code::command_invalid;
+        case core::error_kind::quota_exceeded: return amqp::reply_code::precondition_failed;
         case core::error_kind::resource_error: return amqp::reply_code::resource_error;
         case core::error_kind::not_implemented: return amqp::reply_code::not_implemented;
         case core::error_kind::internal: return amqp::reply_code::internal_error;

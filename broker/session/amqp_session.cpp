@@ -1,6 +1,7 @@
 #include "broker/session/amqp_session.hpp"
 
 #include "broker/base/log.hpp"
+#include "broker/session/amqp_arguments.hpp"
 #include "broker/session/amqp_channel.hpp"
 #include "broker/session/amqp_reply_text.hpp"
 
@@ -13,6 +14,14 @@ using amqp::reply_code;
 
 // A session that provokes one error after the other does not fill the log.
 constexpr std::uint8_t trouble_lines_max = 8;
+
+// With what its client said of itself.
+constexpr std::int64_t own_bytes = sizeof(amqp_session) + 1024;
+
+// In RabbitMQ's words.
+constexpr std::string_view reason_of(core::alarms a) noexcept {
+    return a.memory && a.disk ? "low on memory & disk" : a.disk ? "low on disk" : "low on memory";
+}
 
 }  // namespace
 
@@ -38,11 +47,14 @@ amqp_session::amqp_session(host& h, core::shard& s, authenticator& a, const amqp
       authenticator_(a),
       settings_(settings),
       out_(h.out()),
+      counts_(s.counts(core::spoken::amqp091)),
       handle_(s.add_session(*this)),
       born_(s.now()),
-      memory_alarm_(s.memory_alarm()),
+      since_(s.wall_now()),
+      alarms_(s.active_alarms()),
       last_read_(s.now()),
       last_write_(s.now()) {
+    shard_.note_connection_bytes(own_bytes);
     start_phase_timer(settings_.handshake_timeout);
     log_info("accepted");
 }
@@ -50,6 +62,9 @@ amqp_session::amqp_session(host& h, core::shard& s, authenticator& a, const amqp
 amqp_session::~amqp_session() {
     release();
     shard_.remove_session(handle_);
+    shard_.note_connection_bytes(-own_bytes);
+    tell_octets(host_, told_, counts_);
+    counts_.connections_closed += opened_ ? 1 : 0;
 }
 
 // ---- Batches -----------------------------------------------------------------------------------
@@ -70,7 +85,9 @@ void amqp_session::refresh_vhost() {
     vhost_ = phase_ == phase::running ? view.find_vhost(vhost_id_) : nullptr;
 }
 
-const core::access_rules* amqp_session::rules() const noexcept { return shard_.topology().rules_of(user_, vhost_id_); }
+const core::access_rules* amqp_session::rules() const noexcept {
+    return grant_ != nullptr ? granted_.get() : shard_.topology().rules_of(user_, vhost_id_);
+}
 
 void amqp_session::end_batch() {
     while (dirty_ != nullptr) {
@@ -96,11 +113,11 @@ void amqp_session::mark_dirty(amqp_channel& c) noexcept {
 
 void amqp_session::ask(core::request_body body, amqp_continuation then) {
     asking_ = true;
-    auto r = shard_.submit({vhost_id_, handle_, ++cookie_, std::move(body)});
+    auto r = shard_.submit({vhost_id_, handle_, ++cookie_, std::move(body), phase_ == phase::running});
     asking_ = false;
     refresh_vhost();
     if (r) {
-        answer(std::move(*r), then);
+        take_answer(std::move(*r), std::move(then));
         return;
     }
     wait(std::move(then));
@@ -109,10 +126,42 @@ void amqp_session::ask(core::request_body body, amqp_continuation then) {
 void amqp_session::ask_reply_queue(core::session_handle to, std::string key, amqp_continuation then) {
     auto r = shard_.find_direct(handle_, ++cookie_, to, std::move(key));
     if (r) {
-        answer(std::move(*r), then);
+        take_answer(std::move(*r), std::move(then));
         return;
     }
     wait(std::move(then));
+}
+
+void amqp_session::take_answer(core::reply&& r, amqp_continuation then) {
+    const bool promised = r.result && std::holds_alternative<core::carried_out>(*r.result);
+    if (!promised && owed_ == nullptr) {
+        answer(std::move(r), then);
+        return;
+    }
+    if (owed_ == nullptr) {
+        owed_ = std::make_unique<amqp_owed>();
+    }
+    const bool failed = !r.result;
+    if (promised) {
+        owed_->promise(r.cookie, std::move(then));
+    } else {
+        owed_->add(std::move(r), std::move(then));
+    }
+    if (failed || owed_->full()) {
+        pause(wait_reply);
+    }
+}
+
+bool amqp_session::owe_failure(std::uint16_t channel, reply_code code, std::string_view text) {
+    if (owed_ == nullptr) {
+        return false;
+    }
+    amqp_continuation then;
+    then.channel = channel;
+    then.method = method_;
+    owed_->add(amqp_owed::refusal{code, std::string(text)}, std::move(then));
+    pause(wait_reply);
+    return true;
 }
 
 void amqp_session::wait(amqp_continuation then) {
@@ -129,18 +178,44 @@ void amqp_session::commit_settled(amqp_channel& c) {
     method_ = then->method;
     refresh_vhost();
     c.finish_commit();
-    resume(wait_reply);
+    go_on_reading();
 }
 
 void amqp_session::on_reply(core::reply&& r) {
-    if (waiting_ == nullptr || r.cookie != waiting_cookie_) {
+    if (waiting_ != nullptr && r.cookie == waiting_cookie_) {
+        const auto then = std::exchange(waiting_, nullptr);
+        refresh_vhost();
+        take_answer(std::move(r), std::move(*then));
+    } else if (owed_ != nullptr && owed_->keep(std::move(r))) {
+        refresh_vhost();
+        give_owed();
+    } else {
         return;  // the end of the exclusive queues, of which nobody waits to hear
     }
-    const auto then = std::exchange(waiting_, nullptr);
-    refresh_vhost();
-    answer(std::move(r), *then);
     end_batch();
-    resume(wait_reply);
+    go_on_reading();
+}
+
+void amqp_session::give_owed() {
+    auto owed = std::move(owed_);  // what fails now need not wait
+    while (auto next = owed->take()) {
+        if (auto* r = std::get_if<core::reply>(&next->what)) {
+            answer(std::move(*r), next->then);
+        } else if (auto* c = find_channel(next->then.channel); c != nullptr) {
+            const auto& why = std::get<amqp_owed::refusal>(next->what);
+            method_ = next->then.method;
+            c->fail(why.code, why.text);
+        }
+    }
+    if (!owed->empty()) {
+        owed_ = std::move(owed);
+    }
+}
+
+void amqp_session::go_on_reading() {
+    if (waiting_ == nullptr && (owed_ == nullptr || !owed_->holds_input())) {
+        resume(wait_reply);
+    }
 }
 
 void amqp_session::answer(core::reply&& r, const amqp_continuation& then) {
@@ -180,6 +255,12 @@ void amqp_session::on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequ
     }
 }
 
+void amqp_session::on_publish_unrouted(std::uint64_t sink_tag, std::uint64_t sequence) {
+    if (auto* c = find_channel(static_cast<std::uint16_t>(sink_tag)); c != nullptr && !c->closing()) {
+        c->on_publish_unrouted(sequence);
+    }
+}
+
 core::delivery_sink* amqp_session::find_sink(std::uint64_t sink_tag) {
     return sink_tag <= 0xFFFF ? find_channel(static_cast<std::uint16_t>(sink_tag)) : nullptr;
 }
@@ -195,7 +276,7 @@ bool amqp_session::takes_direct(std::string_view key) const {
 void amqp_session::pause(pause_reason why) {
     if (why == wait_memory && !blocked_said_ && abilities_.connection_blocked) {
         blocked_said_ = true;
-        send(0, amqp::connection_blocked{.reason = "low on memory"});
+        send(0, amqp::connection_blocked{.reason = reason_of(alarms_)});
     }
     if (std::exchange(paused_, static_cast<std::uint8_t>(paused_ | why)) == 0) {
         host_.pause_reading();
@@ -233,9 +314,9 @@ void amqp_session::on_output_drained() {
     resume(wait_output);
 }
 
-void amqp_session::on_memory_alarm(bool on) {
-    memory_alarm_ = on;
-    if (on) {
+void amqp_session::on_alarms(core::alarms now) {
+    alarms_ = now;
+    if (now) {
         return;  // those who publish are told when they do
     }
     if (std::exchange(blocked_said_, false) && phase_ == phase::running) {
@@ -286,6 +367,45 @@ void amqp_session::send_heartbeat() {
     written(amqp::heartbeat_size);
 }
 
+// ---- Figures -----------------------------------------------------------------------------------
+
+bool amqp_session::describe(core::connection_look& into) {
+    if (!opened_) {
+        return false;
+    }
+    describe_peer(host_, into);
+    tell_octets(host_, told_, counts_);
+    into.session = handle_;
+    into.given_name = client_name_;
+    into.user = user_;
+    into.vhost = vhost_name_;
+    into.protocol = "AMQP 0-9-1";
+    into.of = core::spoken::amqp091;
+    into.state = phase_ != phase::running ? "closing" : (paused_ & wait_memory) != 0 ? "blocked" : "running";
+    into.mechanism = name_of(mechanism_);
+    into.frame_max = tuned_.frame_max;
+    into.channel_max = tuned_.channel_max;
+    into.heartbeat_s = tuned_.heartbeat_s;
+    into.channels = static_cast<std::uint32_t>(channels_.size());
+    for (const auto& entry : channels_) {
+        into.publishers += entry.channel->has_published() ? 1 : 0;
+        into.consumers += entry.channel->consumer_count();
+    }
+    into.since = since_;
+    into.properties = to_values(amqp::table_view::trusted(wire::as_bytes(client_properties_)));
+    if (window_ == nullptr) {
+        window_ = std::make_unique<core::rate_window<core::octet_counts>>();
+    }
+    into.seen = window_->look(into.octets, shard_.now(), shard_.wall_now());
+    return true;
+}
+
+void amqp_session::describe_channels(std::vector<core::channel_look>& into) {
+    for (auto& entry : channels_) {
+        into.push_back(entry.channel->look());
+    }
+}
+
 // ---- The end -----------------------------------------------------------------------------------
 
 void amqp_session::on_shutdown(std::string_view reason) {
@@ -319,6 +439,7 @@ void amqp_session::release() {
         return;
     }
     authenticator_.forget(*this);
+    seat_.release();  // before the client hears of its end: it may come again at once
     for (auto& entry : channels_) {
         entry.channel->release();
     }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "broker/core/shard.hpp"
+#include "broker/session/amqp_continuation.hpp"
 #include "broker/session/amqp_handshake.hpp"
+#include "broker/session/amqp_owed.hpp"
 #include "broker/session/amqp_settings.hpp"
 #include "broker/session/authenticator.hpp"
 #include "broker/session/session.hpp"
@@ -21,34 +23,13 @@ namespace linnet::session {
 
 class amqp_channel;
 
-// What a channel goes on with when the core's answer comes; small, because it is kept by value.
-struct amqp_continuation {
-    enum class kind : std::uint8_t {
-        nothing,
-        simple_ok,
-        declare_queue,
-        delete_queue,
-        purge,
-        consume,
-        cancel,
-        get,
-        commit,
-        find_reply_queue,
-    };
-    kind what = kind::nothing;
-    bool no_wait = false;
-    std::uint16_t channel = 0;
-    std::uint32_t consumer = 0;
-    amqp::method_id method = 0;  // the one to answer, and the one to name in an error
-    std::string name;            // of the queue or consumer, where the answer repeats it
-};
-
 // One AMQP 0-9-1 connection: handshake, channel 0, heartbeats, and the way of frames to their channels.
 //
 // A batch of input is worked off in place: frames are decoded where they lie, a publish whose three frames
 // are all there goes to the core straight from the span. What can wait for the batch's end does: confirms, acks
 // to queues, the pump, the flush. When the core cannot answer at once the rest of the input stays where it
-// is (one outstanding answer a connection keeps every peer's commands in order).
+// is (one outstanding answer a connection keeps every peer's commands in order). When all that is missing is the disk,
+// further changes of the topology may follow, and their answers wait in line (amqp_owed.hpp); anything else waits.
 //
 // Threads: its shard's.
 // Owns:    its channels. Borrows host, shard, authenticator, settings.
@@ -68,16 +49,21 @@ public:
     // core::session_port
     void on_reply(core::reply&& r) override;
     void on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequence, bool accepted) override;
+    void on_publish_unrouted(std::uint64_t sink_tag, std::uint64_t sequence) override;
     void on_settled_batch() override { end_batch(); }
     [[nodiscard]] core::delivery_sink* find_sink(std::uint64_t sink_tag) override;
     [[nodiscard]] bool takes_direct(std::string_view key) const override;
-    void on_memory_alarm(bool on) override;
+    void on_alarms(core::alarms now) override;
     void on_shutdown(std::string_view reason) override;
+    [[nodiscard]] bool describe(core::connection_look& into) override;
+    void describe_channels(std::vector<core::channel_look>& into) override;
 
     // ---- For its channels ----------------------------------------------------------------------
     [[nodiscard]] core::shard& shard() noexcept { return shard_; }
     [[nodiscard]] const amqp_settings& settings() const noexcept { return settings_; }
     [[nodiscard]] core::session_handle handle() const noexcept { return handle_; }
+    // Of all AMQP sessions of the shard.
+    [[nodiscard]] core::protocol_counts& counts() noexcept { return counts_; }
     [[nodiscard]] const std::string& user() const noexcept { return user_; }
     [[nodiscard]] const std::string& vhost_name() const noexcept { return vhost_name_; }
     [[nodiscard]] core::vhost_id vhost_id() const noexcept { return vhost_id_; }
@@ -123,9 +109,17 @@ public:
     }
 
     // The core is at work on a request of ours: the answer goes out before anything that it entails.
-    [[nodiscard]] bool asking() const noexcept { return asking_; }
+    // A request is under way, of this very moment or of that channel.
+    [[nodiscard]] bool asking_for(std::uint16_t channel) const noexcept {
+        return asking_ || (waiting_ != nullptr && waiting_->channel == channel) ||
+               (owed_ != nullptr && owed_->any_of(channel));
+    }
     // Hands the request to the core and its answer to the channel, at once or later.
     void ask(core::request_body body, amqp_continuation then);
+    // Hands that to the channel, after what is owed.
+    void take_answer(core::reply&& r, amqp_continuation then);
+    // While answers are owed a channel's error waits for its turn, too. False: none are.
+    [[nodiscard]] bool owe_failure(std::uint16_t channel, amqp::reply_code code, std::string_view text);
     void ask_reply_queue(core::session_handle to, std::string key, amqp_continuation then);
     // Input waits; a commit's publishes are to be settled first, then the channel hears finish_commit().
     void wait(amqp_continuation then);
@@ -208,6 +202,7 @@ private:
     }
     void unexpected_method();
     void on_login(login_verdict v) override;
+    [[nodiscard]] bool renew_grant(std::string_view token);
     void refuse_login(sasl_mechanism mechanism);
     void send_start();
     void send_tune();
@@ -231,6 +226,9 @@ private:
     void resume(pause_reason why);
     void stop_deliveries();
 
+    [[nodiscard]] bool may_follow(std::span<const std::uint8_t> in) const;
+    void give_owed();
+    void go_on_reading();
     void answer(core::reply&& r, const amqp_continuation& then);
     void dispose(core::reply&& r, std::uint16_t channel);
     void release();
@@ -286,8 +284,10 @@ private:
     authenticator& authenticator_;
     const amqp_settings& settings_;
     output& out_;
+    core::protocol_counts& counts_;
     core::session_handle handle_;
     mono_ns born_;
+    wall_ns since_;
 
     // Known after the handshake.
     tuning tuned_{.frame_max = amqp::frame_min_size, .channel_max = 0, .heartbeat_s = 0};
@@ -296,13 +296,20 @@ private:
     core::vhost_id vhost_id_{};
     std::string user_;
     std::string vhost_name_;
+    core::vhost_seat seat_;
+    core::grant_ptr grant_;                              // null: the topology has the user's rights
+    std::shared_ptr<const core::access_rules> granted_;  // by it, in the vhost
     std::string client_name_;
+    std::string client_properties_;  // a table as it was sent: seldom looked at, and there may be many of us
+    std::unique_ptr<core::rate_window<core::octet_counts>> window_;
+    core::octet_counts told_;  // to the sum of all sessions
+    bool opened_ = false;
 
     // The conversation.
     phase phase_ = phase::greeting;
     std::uint8_t paused_ = 0;
     bool output_full_ = false;
-    bool memory_alarm_ = false;
+    core::alarms alarms_;
     bool blocked_said_ = false;
     bool released_ = false;
     bool asking_ = false;
@@ -314,6 +321,7 @@ private:
     std::unique_ptr<amqp_continuation> waiting_;
     std::uint64_t cookie_ = 0;
     std::uint64_t waiting_cookie_ = 0;
+    std::unique_ptr<amqp_owed> owed_;  // null while nothing is
 
     // Of the current batch.
     const core::vhost_node* vhost_ = nullptr;

@@ -34,6 +34,10 @@ std::size_t amqp_session::take_step(std::span<const std::uint8_t> in) {
         return take_body_stream(in);
     }
     if (phase_ == phase::running) [[likely]] {
+        if (owed_ != nullptr && !may_follow(in)) [[unlikely]] {
+            pause(wait_reply);
+            return 0;
+        }
         return take_frame(in);
     }
     if (phase_ == phase::greeting) {
@@ -74,7 +78,7 @@ std::size_t amqp_session::take_frame(std::span<const std::uint8_t> in) {
     }
     if (f->type == amqp::frame_type::method && f->payload.size() >= sizeof(amqp::method_id) &&
         wire::load<amqp::method_id>(f->payload.data()) == amqp::basic_publish::id) [[likely]] {
-        if (memory_alarm_) [[unlikely]] {
+        if (alarms_) [[unlikely]] {
             pause(wait_memory);
             return 0;
         }
@@ -84,6 +88,29 @@ std::size_t amqp_session::take_frame(std::span<const std::uint8_t> in) {
     }
     handle_frame(*f);
     return f->size();
+}
+
+// While answers are owed only what is answered in the same way, and so in order, may be carried out.
+bool amqp_session::may_follow(std::span<const std::uint8_t> in) const {
+    const auto type = static_cast<amqp::frame_type>(in[0]);
+    const auto f = amqp::decode_frame(in, frame_limit());
+    if (!f) {
+        return f.needs_more() && type != amqp::frame_type::body;  // of which parts are taken
+    }
+    if (type != amqp::frame_type::method || f->payload.size() < sizeof(amqp::method_id)) {
+        return type == amqp::frame_type::heartbeat;
+    }
+    switch (wire::load<amqp::method_id>(f->payload.data())) {
+        case amqp::exchange_declare::id:
+        case amqp::exchange_delete::id:
+        case amqp::exchange_bind::id:
+        case amqp::exchange_unbind::id:
+        case amqp::queue_declare::id:
+        case amqp::queue_bind::id:
+        case amqp::queue_unbind::id:
+        case amqp::queue_delete::id: return true;
+        default: return false;
+    }
 }
 
 // Method, header and body at once, when they are all here: the hot path. Else 0, and the frames go one by one.

@@ -34,6 +34,9 @@ void amqp_session::arm_timer() {
     if (phase_ == phase::running && next_check_ != 0) {
         consider(next_check_);
     }
+    if (phase_ == phase::running && grant_ != nullptr) {
+        consider(shard_.now() + std::max<mono_ns>(grant_->ends_at() - shard_.wall_now(), 0));
+    }
     if (next != 0) {
         shard_.timers().start(*this, std::max(next, shard_.now() + ns_per_ms));
     }
@@ -50,6 +53,11 @@ void amqp_session::on_timer(mono_ns now) {
         return;
     }
     if (phase_ == phase::running) {
+        if (grant_ != nullptr && shard_.wall_now() >= grant_->ends_at()) {
+            method_ = 0;
+            fail(amqp::reply_code::connection_forced, "credential expired");
+            return;
+        }
         if (!check_heartbeats(now)) {
             return;
         }

@@ -59,6 +59,10 @@ public:
         return size_ == 0 ? said_ + 1 != next_ : ring_[head_] != outcome::open || said_ + 1 != base_;
     }
 
+    // Everything up to here has been confirmed or refused to the peer; everything below next() was begun.
+    [[nodiscard]] std::uint64_t said() const noexcept { return said_; }
+    [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
+
     // Nothing waits for another shard.
     [[nodiscard]] bool all_settled() const noexcept { return open_ == 0; }
 

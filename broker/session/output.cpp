@@ -77,6 +77,22 @@ void output::append_reference(core::message_ptr m, std::span<const std::uint8_t>
     }
 }
 
+void output::take_over(output& from) {
+    LINNET_DEBUG_ASSERT(&pool_ == &from.pool_, "blocks would go home to another pool");
+    if (from.empty()) {
+        return;
+    }
+    close_piece();
+    for (std::size_t i = from.first_; i < from.pieces_.size(); ++i) {
+        pieces_.push_back(std::move(from.pieces_[i]));
+    }
+    at_ = std::exchange(from.at_, nullptr);
+    end_ = std::exchange(from.end_, nullptr);
+    pending_ += std::exchange(from.pending_, 0);
+    from.pieces_.clear();
+    from.first_ = 0;
+}
+
 std::size_t output::gather(std::span<iovec> vectors) noexcept {
     std::size_t n = 0;
     for (std::size_t i = first_; i < pieces_.size() && n < vectors.size(); ++i) {

@@ -70,6 +70,10 @@ public:
     // `part` lies within m's body and is sent from there.
     void append_reference(core::message_ptr m, std::span<const std::uint8_t> part);
 
+    // All that another one of the same pool holds, behind what is here; nothing is copied.
+    void take_over(output& from);
+
+    [[nodiscard]] block_pool& pool() const noexcept { return pool_; }
     [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
     [[nodiscard]] bool empty() const noexcept { return pending_ == 0; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/core/counts.hpp"
 #include "broker/core/session_port.hpp"
 #include "broker/session/output.hpp"
 
@@ -15,6 +16,13 @@ class shard;
 }
 
 namespace linnet::session {
+
+class host;
+
+// The part of a connection_look that the connection itself knows, beside the session.
+void describe_peer(host& h, core::connection_look& into);
+// Adds what is new since `told` to the protocol's sum, which so never falls, whoever comes and goes.
+void tell_octets(const host& h, core::octet_counts& told, core::protocol_counts& to);
 
 // What is known of the peer before it says a word.
 struct peer_info {
@@ -50,7 +58,10 @@ public:
     // consumed is presented again after resume_reading().
     virtual void pause_reading() noexcept = 0;
     virtual void resume_reading() noexcept = 0;
-    [[nodiscard]] virtual const peer_info& peer() const noexcept = 0;
+    // Made anew for each caller: hosts keep the addresses in fewer bytes.
+    [[nodiscard]] virtual peer_info peer() const = 0;
+    // What its socket has carried so far.
+    [[nodiscard]] virtual core::octet_counts octets() const noexcept { return {}; }
 };
 
 // One protocol's conversation, joined to the core, without a socket: bytes in, bytes out.
@@ -63,6 +74,13 @@ public:
     // Takes input and returns how much of it is done with. What is left (part of a frame) comes again,
     // with more behind it. A session that has paused reading may leave whole frames.
     [[nodiscard]] virtual std::size_t on_bytes(std::span<const std::uint8_t> in) = 0;
+    // The same for a host whose input may be written to, which is what hosts call: a session that decodes in place
+    // (WebSocket's masks) takes it so. What it leaves must come again as it is then.
+    [[nodiscard]] virtual std::size_t on_input(std::span<std::uint8_t> in) { return on_bytes(in); }
+    // It has taken bytes that it could not work off yet: after resume_reading() it wants a call, even with nothing new.
+    [[nodiscard]] virtual bool holds_input() const noexcept { return false; }
+    // What has gathered is about to be written: the last chance to add to it.
+    virtual void before_flush() {}
     // Output went below the low watermark after having been above the high one.
     virtual void on_output_drained() = 0;
     // The peer has gone (end of stream, reset, write error); the session is destroyed after this.

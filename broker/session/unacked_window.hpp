@@ -2,6 +2,8 @@
 
 #include "broker/base/assert.hpp"
 #include "broker/core/delivery.hpp"
+#include "broker/core/message_pool.hpp"
+#include "broker/core/queue_settings.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -30,16 +32,18 @@ public:
         core::delivery d;
         std::uint32_t delivered_s = 0;  // on the session's coarse clock
         state is = state::hole;
+        core::queue_type from = core::queue_type::classic;  // of the queue: figures tell them apart
     };
 
     // The tag that the next delivery gets; tags count from 1 and never repeat.
     [[nodiscard]] std::uint64_t next_tag() const noexcept { return base_ + size_; }
 
-    void push(core::delivery&& d, std::uint32_t now_s) {
+    void push(core::delivery&& d, std::uint32_t now_s, core::queue_type from = core::queue_type::classic) {
         auto& s = grow_one();
         s.d = std::move(d);
         s.delivered_s = now_s;
         s.is = state::live;
+        s.from = from;
         ++live_;
     }
     // A delivery that nobody will acknowledge.
@@ -69,6 +73,12 @@ public:
         s.is = state::hole;
         return std::move(s.d);
     }
+    // The same without a need for it: only its message lets go.
+    void drop(slot& s) noexcept {
+        live_ -= s.is == state::live ? 1 : 0;
+        s.is = state::hole;
+        s.d.msg.reset();
+    }
     void reserve(slot& s) noexcept {
         s.is = state::reserved;
         --live_;
@@ -97,6 +107,13 @@ public:
 private:
     static constexpr std::uint64_t first_capacity = 8;
     static constexpr std::uint64_t keep_max = 1024;
+    struct give_back {
+        std::uint64_t capacity;
+        void operator()(slot* slots) const noexcept {
+            delete[] slots;
+            core::message_pool::note_beside(-static_cast<std::int64_t>(capacity * sizeof(slot)));
+        }
+    };
 
     slot& grow_one() {
         if (size_ == capacity_) [[unlikely]] {
@@ -106,7 +123,8 @@ private:
     }
     void enlarge() {
         const auto larger = capacity_ == 0 ? first_capacity : capacity_ * 2;
-        auto slots = std::make_unique<slot[]>(larger);
+        std::unique_ptr<slot[], give_back> slots(new slot[larger], {larger});
+        core::message_pool::note_beside(static_cast<std::int64_t>(larger * sizeof(slot)));
         for (std::uint64_t i = 0; i < size_; ++i) {
             slots[i] = std::move(slots_[(head_ + i) & (capacity_ - 1)]);
         }
@@ -115,7 +133,7 @@ private:
         head_ = 0;
     }
 
-    std::unique_ptr<slot[]> slots_;
+    std::unique_ptr<slot[], give_back> slots_;
     std::uint64_t capacity_ = 0;  // a power of two, or 0
     std::uint64_t head_ = 0;
     std::uint64_t size_ = 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "clients/cli/amqp_uri.hpp"
+#include "clients/cli/amqp_conversation.hpp"
 
 #include <tl/expected.hpp>
 
@@ -31,13 +31,8 @@ struct probe_report {
     std::chrono::microseconds round_trip{};  // the median of several channels opened and closed
 };
 
-struct probe_failure {
-    enum class kind : std::uint8_t { unreachable, refused } why = kind::unreachable;
-    std::string text;
-};
-
 // Greets a broker as an AMQP 0-9-1 client, looks, and takes its leave.
-[[nodiscard]] tl::expected<probe_report, probe_failure> probe(const amqp_uri& uri, probe_depth depth,
-                                                              std::chrono::milliseconds timeout);
+[[nodiscard]] tl::expected<probe_report, amqp_failure> probe(const server_uri& uri, probe_depth depth,
+                                                             std::chrono::milliseconds timeout);
 
 }  // namespace linnet::cli

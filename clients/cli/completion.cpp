@@ -8,7 +8,7 @@ namespace linnet::cli {
 namespace {
 
 // In single quotes nothing but a single quote is special.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     auto out = std::string{"'"};
     for (char c : text) {
         out += c == '\'' ? std::string{"'\\''"} : std::string{c};
@@ -22,7 +22,7 @@ std::string zsh_item(std::string_view name, std::string_view help) {
     for (char c : help) {
         text += c == ':' ? std::string{"\\:"} : std::string{c};
     }
-    return quoted(text);
+    return in_quotes(text);
 }
 
 // Visits every command with its path ("linnet", "linnet config", ...).
@@ -39,7 +39,7 @@ std::string path_pattern(const command_description& root) {
     auto pattern = std::string{};
     each(root, root.name, [&](const std::string& path, const command_description&) {
         if (path != root.name) {
-            pattern += (pattern.empty() ? "" : "|") + quoted(path);
+            pattern += (pattern.empty() ? "" : "|") + in_quotes(path);
         }
     });
     return pattern.empty() ? "''" : pattern;
@@ -72,7 +72,7 @@ std::string choice_arms(const command_description& root, std::string_view format
             }
             auto pattern = std::string{};
             for (const auto& name : option.names) {
-                pattern += (pattern.empty() ? "" : "|") + quoted(path + ' ' + name);
+                pattern += (pattern.empty() ? "" : "|") + in_quotes(path + ' ' + name);
             }
             arms += fmt::format(fmt::runtime(format), pattern, fmt::join(option.choices, " "));
         }
@@ -84,7 +84,7 @@ std::string choice_arms(const command_description& root, std::string_view format
 std::string bash_script(const command_description& root) {
     auto arms = std::string{};
     each(root, root.name, [&](const std::string& path, const command_description& command) {
-        arms += fmt::format("        {}) words={} ;;\n", quoted(path), quoted(words_of(command)));
+        arms += fmt::format("        {}) words={} ;;\n", in_quotes(path), in_quotes(words_of(command)));
     });
     return fmt::format(R"(# bash completion for {0}: source it, or put it into /etc/bash_completion.d
 _{0}() {{
@@ -113,14 +113,14 @@ std::string zsh_script(const command_description& root) {
             items += ' ' + zsh_item(sub.name, sub.help);
         }
         for (const auto& word : command.words) {
-            items += ' ' + quoted(word);
+            items += ' ' + in_quotes(word);
         }
         for (const auto& option : command.options) {
             for (const auto& name : option.names) {
                 items += ' ' + zsh_item(name, option.help);
             }
         }
-        arms += fmt::format("        {}) items=({} ) ;;\n", quoted(path), items);
+        arms += fmt::format("        {}) items=({} ) ;;\n", in_quotes(path), items);
     });
     return fmt::format(R"(#compdef {0}
 # zsh completion for {0}: put it as _{0} into a directory of $fpath
@@ -147,14 +147,14 @@ compdef _{0} {0}
 std::string fish_option(const option_description& option) {
     auto out = std::string{};
     for (const auto& name : option.names) {
-        out += name.starts_with("--") ? " -l " + quoted(name.substr(2)) : " -s " + quoted(name.substr(1));
+        out += name.starts_with("--") ? " -l " + in_quotes(name.substr(2)) : " -s " + in_quotes(name.substr(1));
     }
     if (!option.choices.empty()) {
-        out += fmt::format(" -x -a {}", quoted(fmt::format("{}", fmt::join(option.choices, " "))));
+        out += fmt::format(" -x -a {}", in_quotes(fmt::format("{}", fmt::join(option.choices, " "))));
     } else if (option.takes_value) {
         out += " -r";
     }
-    return out + " -d " + quoted(option.help);
+    return out + " -d " + in_quotes(option.help);
 }
 
 std::string fish_script(const command_description& root) {
@@ -175,18 +175,18 @@ complete -c {0} -f
                            root.name, [&] {
                                auto cases = std::string{};
                                each(root, root.name, [&](const std::string& path, const command_description&) {
-                                   cases += path == root.name ? "" : (cases.empty() ? "" : " ") + quoted(path);
+                                   cases += path == root.name ? "" : (cases.empty() ? "" : " ") + in_quotes(path);
                                });
                                return cases.empty() ? std::string{"''"} : cases;
                            }());
     each(root, root.name, [&](const std::string& path, const command_description& command) {
         const auto start = fmt::format("complete -c {} -n {}", root.name,
-                                       quoted(fmt::format("__{}_at \"{}\"", root.name, path)));
+                                       in_quotes(fmt::format("__{}_at \"{}\"", root.name, path)));
         for (const auto& sub : command.commands) {
-            out += fmt::format("{} -a {} -d {}\n", start, quoted(sub.name), quoted(sub.help));
+            out += fmt::format("{} -a {} -d {}\n", start, in_quotes(sub.name), in_quotes(sub.help));
         }
         for (const auto& word : command.words) {
-            out += fmt::format("{} -a {}\n", start, quoted(word));
+            out += fmt::format("{} -a {}\n", start, in_quotes(word));
         }
         for (const auto& option : command.options) {
             out += start + fish_option(option) + '\n';

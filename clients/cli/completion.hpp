@@ -12,6 +12,7 @@ struct option_description {
     std::vector<std::string> choices;  // of its value; empty: free
     bool takes_value = false;
     std::string help;
+    std::string placeholder{};  // of its value
 };
 
 struct command_description {
@@ -20,6 +21,7 @@ struct command_description {
     std::vector<option_description> options;
     std::vector<std::string> words;  // choices of a positional argument
     std::vector<command_description> commands;
+    std::vector<std::string> arguments{};  // names of the positional ones
 };
 
 enum class shell : std::uint8_t { bash, zsh, fish };

@@ -23,7 +23,7 @@ exit_code ask_daemon(const std::vector<std::string>& arguments) {
     pointers.push_back(nullptr);
     std::fflush(nullptr);
     ::execvp(program.c_str(), pointers.data());
-    fmt::print(stderr, "linnet config: {} cannot be run: {}\n", program, std::strerror(errno));
+    fmt::print(stderr, "linnet: {} cannot be run: {}\n", program, std::strerror(errno));
     return exit_code::failure;
 }
 

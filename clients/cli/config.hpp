@@ -7,7 +7,7 @@
 
 namespace linnet::cli {
 
-// `linnet config ...` is answered by the daemon, which alone knows its keys: replaces this process by
+// What only the daemon can answer or do, as it alone knows its keys and its store: replaces this process by
 // `linnetd` (beside this program, else on $PATH) with these arguments. Returns only if that is not possible.
 [[nodiscard]] exit_code ask_daemon(const std::vector<std::string>& arguments);
 

@@ -9,16 +9,6 @@
 namespace linnet::cli {
 namespace {
 
-// Control characters from a server must not reach a terminal.
-std::string for_terminal(std::string_view text) {
-    auto out = std::string{};
-    for (char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        out += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string{c};
-    }
-    return out;
-}
-
 struct as_text {
     std::string operator()(const std::string& value) const { return for_terminal(value); }
     std::string operator()(std::int64_t value) const { return std::to_string(value); }
@@ -54,6 +44,15 @@ std::string render_json(const facts& found) {
 }
 
 }  // namespace
+
+std::string for_terminal(std::string_view text) {
+    auto out = std::string{};
+    for (char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        out += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string{c};
+    }
+    return out;
+}
 
 std::string render(const facts& found, output_form form) {
     switch (form) {

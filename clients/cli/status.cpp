@@ -11,7 +11,7 @@ namespace {
 
 double milliseconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1'000; }
 
-facts facts_of(const amqp_uri& uri, const probe_report& report) {
+facts facts_of(const server_uri& uri, const probe_report& report) {
     return {{"url", uri.text()},
             {"product", report.product},
             {"version", report.version},
@@ -38,7 +38,7 @@ exit_code show_status(const broker_options& options) {
     const auto report = probe(*uri, probe_depth::login, options.timeout);
     if (!report) {
         fmt::print(stderr, "linnet status: {}: {}\n", uri->text(), report.error().text);
-        return report.error().why == probe_failure::kind::refused ? exit_code::auth : exit_code::unreachable;
+        return report.error().why == amqp_failure::kind::refused ? exit_code::auth : exit_code::unreachable;
     }
     fmt::print("{}", render(facts_of(*uri, *report), options.form));
     return exit_code::ok;

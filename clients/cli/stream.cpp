@@ -45,7 +45,7 @@ stream::~stream() {
     }
 }
 
-std::string stream::connect(const amqp_uri& uri) {
+std::string stream::connect(const server_uri& uri) {
     auto error = connect_tcp(uri);
     if (error.empty() && uri.tls) {
         error = start_tls(uri);
@@ -53,7 +53,7 @@ std::string stream::connect(const amqp_uri& uri) {
     return error;
 }
 
-std::string stream::connect_tcp(const amqp_uri& uri) {
+std::string stream::connect_tcp(const server_uri& uri) {
     auto hints = addrinfo{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
@@ -90,7 +90,7 @@ std::string stream::connect_tcp(const amqp_uri& uri) {
     return error;
 }
 
-std::string stream::start_tls(const amqp_uri& uri) {
+std::string stream::start_tls(const server_uri& uri) {
     context_ = {SSL_CTX_new(TLS_client_method()), SSL_CTX_free};
     if (uri.ca_file.empty()) {
         SSL_CTX_set_default_verify_paths(context_.get());
@@ -131,7 +131,7 @@ std::string stream::wait(short events) const {
             return {};
         }
         if (ready == 0) {
-            return "timed out";
+            return timed_out;
         }
         if (errno != EINTR) {
             return std::strerror(errno);
@@ -188,6 +188,17 @@ std::string stream::read(std::span<std::uint8_t> into, std::size_t& size) {
             return error;
         }
     }
+}
+
+std::optional<int> stream::certificate_days() const {
+    const auto certificate = std::unique_ptr<X509, decltype(&X509_free)>{
+        tls_ ? SSL_get1_peer_certificate(tls_.get()) : nullptr, X509_free};
+    int days = 0;
+    int seconds = 0;
+    if (!certificate || ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate.get())) != 1) {
+        return std::nullopt;
+    }
+    return days;
 }
 
 std::string stream::tls_version() const { return tls_ ? SSL_get_version(tls_.get()) : ""; }

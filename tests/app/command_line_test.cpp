@@ -31,6 +31,21 @@ TEST(CommandLine, WithoutFlagsRuns) {
     EXPECT_EQ(answer_at_once(*line).has_value(), false);
 }
 
+TEST(CommandLine, CopiesInsteadOfServing) {
+    const auto backup = parse({"--backup-to=/b", "--data-dir=/d", "-q", "--json"});
+    ASSERT_TRUE(backup);
+    EXPECT_EQ(backup->what, action::back_up);
+    EXPECT_EQ(backup->folder, "/b");
+    EXPECT_TRUE(backup->quiet && backup->json);
+    EXPECT_EQ(answer_at_once(*backup).has_value(), false);
+    const auto restore = parse({"--restore-from", "/b"});
+    ASSERT_TRUE(restore);
+    EXPECT_EQ(restore->what, action::restore);
+    EXPECT_EQ(restore->folder, "/b");
+    EXPECT_FALSE(restore->quiet || restore->json);
+    EXPECT_EQ(answer_to({"--restore-from", "/b", "--backup-to", "/c"}).code, exit_code::usage);
+}
+
 TEST(CommandLine, CollectsFilesSettingsAndListeners) {
     const auto line = parse({"-c",
                              "a.toml",

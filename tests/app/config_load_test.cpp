@@ -73,10 +73,23 @@ std::string text_of(const std::string& file) {
 
 TEST(Defaults, LetLinnetStartWithoutAFile) {
     const auto c = loaded({});
-    ASSERT_EQ(c.listeners.size(), 1U);
+    ASSERT_EQ(c.listeners.size(), 5U);
     EXPECT_EQ(c.listeners[0].protocol, listener_protocol::amqp);
     EXPECT_EQ(c.listeners[0].bind, (bind_address{"0.0.0.0", 5672}));
     EXPECT_FALSE(c.listeners[0].tls);
+    EXPECT_EQ(c.listeners[1].protocol, listener_protocol::mqtt);
+    EXPECT_EQ(c.listeners[1].bind, (bind_address{"0.0.0.0", 1883}));
+    EXPECT_FALSE(c.listeners[1].tls);
+    EXPECT_EQ(c.listeners[2].protocol, listener_protocol::http);
+    EXPECT_EQ(c.listeners[2].bind, (bind_address{"0.0.0.0", 15672}));
+    EXPECT_EQ(c.listeners[3].protocol, listener_protocol::http);
+    EXPECT_EQ(c.listeners[3].bind, (bind_address{"0.0.0.0", 15675}));
+    EXPECT_EQ(c.listeners[4].protocol, listener_protocol::metrics);
+    EXPECT_EQ(c.listeners[4].bind, (bind_address{"0.0.0.0", 15692}));
+    EXPECT_EQ(c.mqtt.exchange, "amq.topic");
+    EXPECT_EQ(c.mqtt.topics, topic_mode::exact);
+    EXPECT_EQ(c.mqtt.receive_maximum, 1024);
+    EXPECT_EQ(c.mqtt.packet_bytes_max, 16'777'216U);
     EXPECT_EQ(c.shards, 0U);
     EXPECT_EQ(c.limits.channels, 2047);
     EXPECT_EQ(c.limits.frame_bytes_max, 131'072U);
@@ -84,7 +97,7 @@ TEST(Defaults, LetLinnetStartWithoutAFile) {
     EXPECT_EQ(c.limits.handshake_timeout_ms, 10'000U);
     EXPECT_EQ(c.limits.heartbeat_s, 60U);
     EXPECT_EQ(c.limits.consumer_timeout_ms, 1'800'000U);
-    EXPECT_EQ(c.memory.high_watermark, (memory_amount{60, 0}));
+    EXPECT_EQ(c.memory.budget, (memory_amount{60, 0}));
     EXPECT_EQ(c.auth.mechanisms, (std::vector{auth_mechanism::plain, auth_mechanism::amqplain}));
     EXPECT_EQ(c.compat.rabbitmq_version, "3.13.7");
     EXPECT_THAT(c.compat.node_name, ::testing::StartsWith("linnet@"));
@@ -422,7 +435,7 @@ TEST(Environment, ReachesEveryKindOfKey) {
     EXPECT_EQ(c.log.format, log::format::json);
     EXPECT_EQ(c.limits.heartbeat_s, 2U);
     EXPECT_EQ(c.limits.message_bytes_max, 1'048'576U);
-    EXPECT_EQ(c.memory.high_watermark, (memory_amount{0, 1'073'741'824}));
+    EXPECT_EQ(c.memory.budget, (memory_amount{0, 1'073'741'824}));
     EXPECT_EQ(c.auth.mechanisms, (std::vector{auth_mechanism::external, auth_mechanism::plain}));
     ASSERT_EQ(c.users.size(), 1U);
     EXPECT_EQ(c.users[0].name, "a");
@@ -500,13 +513,13 @@ TEST(Flags, AreNamedInErrors) {
     auto sources = config_sources{};
     sources.settings = {"limits.queus=7", "shards", "shards=x"};
     sources.listeners = {"5672", "amqb=127.0.0.1:1"};
-    EXPECT_THAT(errors_of(sources, directory),
-                ElementsAre("--set shards expected key.path=value",
-                            "--set shards shards: expected an integer, got \"x\"",
-                            "--listen 5672 expected protocol=address:port, for example amqp=127.0.0.1:5672",
-                            "--set limits.queus unknown key \"queus\"; did you mean \"queues\"?",
-                            "--listen amqb=127.0.0.1:1 listener[0].protocol: \"amqb\" is not one of \"amqp\", "
-                            "\"amqps\"; did you mean \"amqp\"?"));
+    EXPECT_THAT(
+        errors_of(sources, directory),
+        ElementsAre("--set shards expected key.path=value", "--set shards shards: expected an integer, got \"x\"",
+                    "--listen 5672 expected protocol=address:port, for example amqp=127.0.0.1:5672",
+                    "--set limits.queus unknown key \"queus\"; did you mean \"queues\"?",
+                    "--listen amqb=127.0.0.1:1 listener[0].protocol: \"amqb\" is not one of \"amqp\", "
+                    "\"amqps\", \"mqtt\", \"mqtts\", \"http\", \"https\", \"metrics\"; did you mean \"amqp\"?"));
 }
 
 // ---- ${...} and secrets --------------------------------------------------------------------------
@@ -625,12 +638,18 @@ TEST_F(TlsConfig, KeysMayBeEncrypted) {
 
 TEST_F(TlsConfig, ACertificateOpensTheTlsPortToo) {
     const auto c = load_with("");
-    ASSERT_EQ(c.listeners.size(), 2U);
+    ASSERT_EQ(c.listeners.size(), 8U);
     EXPECT_EQ(c.listeners[0].bind.port, 5672);
     EXPECT_FALSE(c.listeners[0].tls);
-    EXPECT_EQ(c.listeners[1].protocol, listener_protocol::amqps);
-    EXPECT_EQ(c.listeners[1].bind.port, 5671);
-    EXPECT_EQ(c.listeners[1].tls, c.tls);
+    EXPECT_EQ(c.listeners[5].protocol, listener_protocol::amqps);
+    EXPECT_EQ(c.listeners[5].bind.port, 5671);
+    EXPECT_EQ(c.listeners[5].tls, c.tls);
+    EXPECT_EQ(c.listeners[6].protocol, listener_protocol::mqtts);
+    EXPECT_EQ(c.listeners[6].bind.port, 8883);
+    EXPECT_EQ(c.listeners[6].tls, c.tls);
+    EXPECT_EQ(c.listeners[7].protocol, listener_protocol::https);
+    EXPECT_EQ(c.listeners[7].bind.port, 15671);
+    EXPECT_EQ(c.listeners[7].tls, c.tls);
 }
 
 TEST_F(TlsConfig, AListenerInheritsAndOverrides) {
@@ -639,8 +658,10 @@ TEST_F(TlsConfig, AListenerInheritsAndOverrides) {
                              "[listener.tls]\nverify = \"require\"\nca_file = \"" +
                              other_ +
                              "\"\n"
-                             "[[listener]]\nprotocol = \"amqp\"\nbind = \"0.0.0.0:3\"\n");
-    ASSERT_EQ(c.listeners.size(), 3U);
+                             "[[listener]]\nprotocol = \"amqp\"\nbind = \"0.0.0.0:3\"\n"
+                             "[[listener]]\nprotocol = \"mqtt\"\nbind = \"0.0.0.0:4\"\ntls = true\n");
+    ASSERT_EQ(c.listeners.size(), 4U);
+    EXPECT_EQ(c.listeners[3].protocol, listener_protocol::mqtts);
     EXPECT_EQ(c.listeners[0].protocol, listener_protocol::amqps);
     EXPECT_EQ(c.listeners[0].tls, c.tls);
     ASSERT_TRUE(c.listeners[1].tls);

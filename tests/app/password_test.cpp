@@ -1,5 +1,7 @@
 #include "broker/app/password.hpp"
 
+#include "broker/app/base64.hpp"
+
 #include <gtest/gtest.h>
 
 #include <string>
@@ -69,6 +71,52 @@ TEST(PasswordHash, TakesPasswordsOfAnyBytes) {
     EXPECT_FALSE(password_hash::parse(salted_sha256(password))->matches("a"));
     EXPECT_TRUE(password_hash::parse(argon2id(password))->matches(password));
     EXPECT_FALSE(password_hash::parse(argon2id(password))->matches("a"));
+}
+
+// The example of RFC 7677, section 3: "pencil".
+constexpr auto rfc_verifier =
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+constexpr auto rfc_said =
+    "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,"
+    "i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+
+TEST(PasswordHash, InScramsFormIsAVerifierToo) {
+    const auto hash = password_hash::parse(rfc_verifier);
+    ASSERT_TRUE(hash);
+    ASSERT_NE(hash->scram(), nullptr);
+    EXPECT_TRUE(hash->matches("pencil"));
+    EXPECT_FALSE(hash->matches("Pencil"));
+    const auto proof = *from_base64("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    EXPECT_TRUE(hash->scram()->accepts(rfc_said, proof));
+    EXPECT_FALSE(hash->scram()->accepts(std::string(rfc_said) + "x", proof));
+    EXPECT_FALSE(hash->scram()->accepts(rfc_said, std::string(32, '\0')));
+    EXPECT_FALSE(hash->scram()->accepts(rfc_said, ""));
+    EXPECT_EQ(base64(hash->scram()->signature(rfc_said)), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+    EXPECT_EQ(hash->scram()->to_text(), rfc_verifier);
+    EXPECT_EQ(password_hash::parse(salted_sha256("pencil"))->scram(), nullptr);
+    const auto own = scram_sha256("sesame", 5000);
+    EXPECT_NE(own, scram_sha256("sesame", 5000));
+    EXPECT_TRUE(password_hash::parse(own)->matches("sesame"));
+    EXPECT_EQ(password_hash::parse(own)->scram()->iterations(), 5000U);
+}
+
+// reliability.md, A26: the floor is 4096.
+TEST(PasswordHash, InScramsFormNeedsIterationsAndWholeKeys) {
+    const std::string good = rfc_verifier;
+    const auto with = [&](std::string_view what, std::string_view by) {
+        auto text = good;
+        text.replace(text.find(what), what.size(), by);
+        return password_hash::parse(text).has_value();
+    };
+    EXPECT_TRUE(with("4096", "1000000"));
+    for (const auto* count : {"1", "4095", "0", "-4096", "1000001", "99999999999", "4096x", ""}) {
+        EXPECT_FALSE(with("4096", count)) << count;
+    }
+    EXPECT_FALSE(with("W22ZaJ0SNY7soEsUEjb6gQ==", ""));
+    EXPECT_FALSE(with("WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=", "AAAA"));
+    EXPECT_FALSE(with("wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=", ""));
+    EXPECT_FALSE(with("SCRAM-SHA-256", "SCRAM-SHA-1"));
 }
 
 TEST(PasswordHash, InNoKnownFormIsRefused) {

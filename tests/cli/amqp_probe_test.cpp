@@ -51,8 +51,8 @@ public:
         ::close(listener_);
     }
 
-    [[nodiscard]] const amqp_uri& uri() const { return uri_; }
-    [[nodiscard]] amqp_uri uri_with(std::string user, std::string password) const {
+    [[nodiscard]] const server_uri& uri() const { return uri_; }
+    [[nodiscard]] server_uri uri_with(std::string user, std::string password) const {
         auto uri = uri_;
         uri.user = std::move(user);
         uri.password = std::move(password);
@@ -111,7 +111,7 @@ public:
     }
 
 private:
-    amqp_uri uri_;
+    server_uri uri_;
     int listener_ = -1;
     int peer_ = -1;
     std::thread thread_;
@@ -174,7 +174,7 @@ TEST(Probe, TellsARefusalFromABrokenBroker) {
     }};
     const auto report = probe(broker.uri(), probe_depth::login, 5s);
     ASSERT_FALSE(report);
-    EXPECT_EQ(report.error().why, probe_failure::kind::refused);
+    EXPECT_EQ(report.error().why, amqp_failure::kind::refused);
     EXPECT_EQ(report.error().text, "403 ACCESS_REFUSED - no");
 }
 
@@ -190,7 +190,7 @@ TEST_P(BrokenBroker, IsUnreachableWithAReason) {
     const auto broker = scripted_broker{GetParam().script};
     const auto report = probe(broker.uri(), probe_depth::login, 500ms);
     ASSERT_FALSE(report);
-    EXPECT_EQ(report.error().why, probe_failure::kind::unreachable);
+    EXPECT_EQ(report.error().why, amqp_failure::kind::unreachable);
     EXPECT_THAT(report.error().text, HasSubstr(GetParam().text));
 }
 
@@ -236,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, BrokenBroker,
                          [](const auto& one) { return std::string{one.param.name}; });
 
 TEST(Probe, SaysThatNobodyListens) {
-    auto uri = amqp_uri{};
+    auto uri = server_uri{};
     {
         const auto gone = scripted_broker{[](scripted_broker& b) { b.greet(); }};
         uri = gone.uri();

@@ -33,6 +33,8 @@ TEST(CommandTree, WantsAVerbItKnows) {
     EXPECT_EQ(run({}).code, 64);
     EXPECT_EQ(run({"no-such-verb"}).code, 64);
     EXPECT_EQ(run({"config"}).code, 64);
+    EXPECT_EQ(run({"backup"}).code, 64);
+    EXPECT_EQ(run({"restore"}).code, 64);
     EXPECT_EQ(run({"status", "-o", "xml"}).code, 64);
     EXPECT_EQ(run({"completion", "tcsh"}).code, 64);
     EXPECT_EQ(run({"health", "--timeout", "0"}).code, 64);
@@ -42,7 +44,8 @@ TEST(CommandTree, WantsAVerbItKnows) {
 TEST(CommandTree, PrintsHelpAndVersion) {
     const auto help = run({"--help"});
     EXPECT_EQ(help.code, 0);
-    for (auto verb : {"status", "health", "version", "config", "completion"}) {
+    for (auto verb : {"status", "health", "backup", "restore", "version", "config", "completion", "queue",
+                      "definitions", "top", "pub"}) {
         EXPECT_THAT(help.out, HasSubstr(verb));
     }
     EXPECT_THAT(run({"version"}).out, ::testing::StartsWith("linnet "));
@@ -58,6 +61,32 @@ TEST(CommandTree, PrintsCompletionsOfItself) {
     }
     EXPECT_THAT(run({"completion", "zsh"}).out, HasSubstr("#compdef linnet"));
     EXPECT_THAT(run({"completion", "fish"}).out, HasSubstr("complete -c linnet"));
+}
+
+TEST(CommandTree, PrintsItsManualPage) {
+    const auto page = run({"man"});
+    EXPECT_EQ(page.code, 0);
+    EXPECT_THAT(page.out, ::testing::StartsWith(".TH LINNET 1"));
+    EXPECT_THAT(page.out, HasSubstr("linnet queue replay"));
+}
+
+TEST(CommandTree, RefusesWhatTheTablesDoNotHave) {
+    for (auto words : std::vector<std::vector<const char*>>{
+             {"queue"},
+             {"queue", "ls", "-o", "xml"},
+             {"queue", "show"},
+             {"queue", "ls", "--filter", "x", "--url", "http://127.0.0.1:1", "--timeout", "x"},
+             {"policy", "set", "name", "pattern"},
+             {"queue", "ls", "--url", "gopher://x"}}) {
+        EXPECT_EQ(run(words).code, 64) << words.front();
+    }
+}
+
+TEST(CommandTree, SaysWhatWhyAndWhatNextWithoutABroker) {
+    const auto result = run({"queue", "ls", "--url", "http://127.0.0.1:1"});
+    EXPECT_EQ(result.code, 69);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, ::testing::StartsWith("linnet queue ls: http://127.0.0.1:1: Connection refused\n  Is "));
 }
 
 TEST(CommandTree, ItsCompletionParses) {

@@ -1,3 +1,4 @@
+#include "broker/core/address.hpp"
 #include "broker/core/regex.hpp"
 #include "tests/core/random_seed.hpp"
 #include "tests/core/topology_fixture.hpp"
@@ -78,10 +79,37 @@ TEST_F(Rights, NamesOfUsersAreNoPatterns) {
         ASSERT_TRUE(editor.set_topic_permissions(user, vhost, "amq.topic", {"^{username}\\.t$", ""}).has_value())
             << user;
         EXPECT_FALSE(rules(user)->topic_allowed(right::write, "amq.topic", "victim.t")) << user;
-        if (user != "{vhost}") {
-            EXPECT_TRUE(rules(user)->topic_allowed(right::write, "amq.topic", user + ".t")) << user;
+        EXPECT_TRUE(rules(user)->topic_allowed(right::write, "amq.topic", user + ".t")) << user;
+    }
+}
+
+// What a client calls itself is its own choice (reliability.md, A11).
+TEST_F(Rights, NamesOfClientsAreOneLevelWhateverTheyHold) {
+    for (const std::string client :
+         {"dev1", ".*", "a.b", "#", "*", "+/#", "a|b", "x)(", "\\E.*", "%2E", "{username}"}) {
+        for (const auto* pattern : {"^%c\\.t$", "^{client_id}\\.t$"}) {
+            permit("ann", {".*", ".*", ".*"});
+            ASSERT_TRUE(editor.set_topic_permissions("ann", vhost, "amq.topic", {pattern, pattern}).has_value());
+            const auto* r = rules("ann");
+            EXPECT_TRUE(r->topic_allowed(right::write, "amq.topic", level_text(client) + ".t", client)) << client;
+            EXPECT_FALSE(r->topic_allowed(right::write, "amq.topic", "victim.t", client)) << client;
+            EXPECT_FALSE(r->topic_allowed(right::write, "amq.topic", "ann.t", client)) << client;
+            EXPECT_FALSE(r->topic_allowed(right::read, "amq.topic", "a.b.t", client)) << client;
+            EXPECT_FALSE(r->topic_allowed(right::read, "amq.topic", ".t", client)) << client;
+            EXPECT_FALSE(r->topic_allowed(right::write, "amq.topic", level_text(client) + ".t")) << "no client";
         }
     }
+}
+
+TEST_F(Rights, AUsersNameIsOneLevelToo) {
+    permit("a.b", {".*", ".*", ".*"});
+    ASSERT_TRUE(editor.set_topic_permissions("a.b", vhost, "amq.topic", {"^%u\\.t$", "^%u\\.%c$"}).has_value());
+    const auto* r = rules("a.b");
+    EXPECT_TRUE(r->topic_allowed(right::write, "amq.topic", "a%2Eb.t"));
+    EXPECT_FALSE(r->topic_allowed(right::write, "amq.topic", "a.b.t"));
+    EXPECT_TRUE(r->topic_allowed(right::read, "amq.topic", "a%2Eb.c1", "c1"));
+    EXPECT_FALSE(r->topic_allowed(right::read, "amq.topic", "a%2Eb.c2", "c1"));
+    EXPECT_FALSE(editor.set_topic_permissions("a.b", vhost, "amq.topic", {"(%c", ""}).has_value());
 }
 
 TEST_F(Rights, ARemovedUserLosesThemEverywhere) {

@@ -1,4 +1,5 @@
 #include "broker/core/address.hpp"
+#include "broker/core/pattern_syntax.hpp"
 
 #include <gtest/gtest.h>
 
@@ -55,36 +56,22 @@ TEST(Pattern, RefusesMoreLevelsThanAnyNameNeeds) {
     EXPECT_FALSE(parse_pattern(text + ".a").has_value());
 }
 
-TEST(BindingKey, IsWhatAnMqttFilterMeans) {
-    const auto key = [](std::string_view f) { return binding_key_from(pattern_syntax::mqtt, f).value_or("none"); };
-    EXPECT_EQ(key("a/+/b"), "a.*.b");
-    EXPECT_EQ(key("a/#"), "a.#");
-    EXPECT_EQ(key("/a"), ".a");
-    EXPECT_EQ(key("a.b/c"), "a%2Eb.c");
-    EXPECT_EQ(key("*/x#y"), "none");
-    EXPECT_EQ(key("*/>"), "%2A.>");
-    EXPECT_EQ(key("#/a"), "none");
-    EXPECT_EQ(key("a+/b"), "none");
-    EXPECT_EQ(key(""), "none");
+TEST(LevelText, IsOneLevelWhateverItHolds) {
+    EXPECT_EQ(level_text("ann"), "ann");
+    EXPECT_EQ(level_text("v1.2/x"), "v1%2E2/x");
+    EXPECT_EQ(level_text("*.#"), "%2A%2E%23");
+    EXPECT_EQ(level_text("100%"), "100%");
+    EXPECT_EQ(level_text("a%2Eb"), "a%252Eb");  // no name can pass for another's escape
+    EXPECT_EQ(level_text("a%252Eb"), "a%25252Eb");
+    EXPECT_EQ(level_text("a%25b"), "a%25b");
 }
 
-TEST(BindingKey, IsWhatANatsSubjectMeans) {
-    const auto key = [](std::string_view f) { return binding_key_from(pattern_syntax::nats, f).value_or("none"); };
-    EXPECT_EQ(key("a.*.b"), "a.*.b");
-    EXPECT_EQ(key("a.>"), "a.*.#");
-    EXPECT_EQ(key(">"), "*.#");
-    EXPECT_EQ(key("a.>.b"), "none");
-    EXPECT_EQ(key("a..b"), "none");
-    EXPECT_EQ(key("a.#"), "a.%23");
-}
-
-TEST(RoutingKey, NeverHoldsAWildcardOrAForeignSeparator) {
-    EXPECT_EQ(key_from_mqtt("a/*/#x"), "a.%2A.%23x");
-    EXPECT_EQ(key_from_mqtt("a.b"), "a%2Eb");
-    EXPECT_EQ(key_from_mqtt("100%"), "100%");
-    EXPECT_EQ(key_from_mqtt("a%2Eb"), "a%252Eb");  // no name can pass for another's escape
-    EXPECT_EQ(key_from_nats("a.b"), "a.b");
-    EXPECT_NE(key_from_mqtt("a%2Eb"), key_from_mqtt("a.b"));
+TEST(HidesDollar, IsForMqttsWildcardsInFirstPlace) {
+    EXPECT_TRUE(hides_dollar(pattern_syntax::mqtt, "#"));
+    EXPECT_TRUE(hides_dollar(pattern_syntax::mqtt, "*.x"));
+    EXPECT_FALSE(hides_dollar(pattern_syntax::mqtt, "$SYS.#"));
+    EXPECT_FALSE(hides_dollar(pattern_syntax::mqtt, "%2A.#"));
+    EXPECT_FALSE(hides_dollar(pattern_syntax::amqp, "#"));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ namespace linnet::core {
 }
 
 // A session that only remembers what it was told; one sink, as an AMQP channel is.
-class test_session final : public session_port, public delivery_sink {
+class test_session : public session_port, public delivery_sink {
 public:
     explicit test_session(shard& home) : shard_(home), handle_(home.add_session(*this)) {}
     ~test_session() override { leave(); }
@@ -49,19 +49,23 @@ public:
     void on_settled_batch() override { ++settled_batches; }
     [[nodiscard]] delivery_sink* find_sink(std::uint64_t tag) override { return tag == 1 ? this : nullptr; }
     [[nodiscard]] bool takes_direct(std::string_view) const override { return true; }
-    void on_memory_alarm(bool on) override { alarm = on; }
+    void on_alarms(alarms now) override { alarm = now; }
     void on_shutdown(std::string_view) override {}
     void on_delivery(std::uint64_t, delivery&& d) override { got.push_back(std::move(d)); }
     void on_cancelled(std::uint64_t tag, cancel_reason) override { cancelled.push_back(tag); }
+    void on_gap(std::uint64_t, position resumed) override { gaps.push_back(resumed); }
+    void on_message(const message_ptr& m) override { heard.push_back(body_text(*m)); }
     void on_direct(message_ptr m) override { direct.push_back(body_text(*m)); }
 
     std::vector<reply> replies;
     std::map<std::uint64_t, bool> settled;
     std::vector<delivery> got;
     std::vector<std::uint64_t> cancelled;
+    std::vector<position> gaps;
     std::vector<std::string> direct;
+    std::vector<std::string> heard;
     int settled_batches = 0;
-    bool alarm = false;
+    alarms alarm;
 
 private:
     shard& shard_;
@@ -71,10 +75,16 @@ private:
 // Several shards stepped by one thread on a clock of our own: every interleaving of turns that a test asks for.
 class cluster {
 public:
-    explicit cluster(std::uint16_t shards, std::size_t ring = 1024) {
-        broker_options o;
-        o.shards = shards;
-        o.ring_capacity = ring;
+    explicit cluster(std::uint16_t shards, std::size_t ring = 1024, stream_store* streams = nullptr)
+        : cluster([&] {
+              broker_options o;
+              o.streams = streams;
+              o.shards = shards;
+              o.ring_capacity = ring;
+              return o;
+          }()) {}
+    explicit cluster(const broker_options& o) {
+        const std::uint16_t shards = o.shards;
         parts_ = std::make_unique<broker>(o, clock);
         vhost_ = parts_->editor().add_vhost("/");
         parts_->publish_topology();

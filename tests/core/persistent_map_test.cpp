@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -157,6 +158,49 @@ TEST(TextHash, DiffersForEveryByteAndLength) {
         }
         text += 'a';
     }
+}
+
+// Broken off after every few leaves, in another version each time.
+void walk_in_pieces(hash_function hash, int keys) {
+    map m;
+    for (int i = 0; i < keys; ++i) {
+        const auto key = "k" + std::to_string(i);
+        m.put(make_node<entry>(hash(key), key, i));
+    }
+    std::optional<std::uint64_t> last;
+    model seen;
+    int others = 0;
+    for (bool over = false; !over;) {
+        over = true;
+        int left = 3;
+        m.for_each_behind(last, [&](const entry& e) {
+            if (left-- <= 0) {
+                over = false;
+            }
+            if (left >= 0 || last == e.hash) {
+                EXPECT_TRUE(!e.key.starts_with("k") || seen.emplace(e.key, e.number).second) << e.key << " twice";
+                last = e.hash;
+            }
+            return over;
+        });
+        // Others come and go meanwhile.
+        const auto fresh = "other" + std::to_string(others++);
+        m.put(make_node<entry>(hash(fresh), fresh, 0));
+        if (others % 2 == 0) {
+            const auto gone = "other" + std::to_string(others / 2);
+            m.erase(hash(gone), std::string_view(gone));
+        }
+        ASSERT_LT(others, 10 * keys + 10);
+    }
+    EXPECT_EQ(seen.size(), static_cast<std::size_t>(keys));
+}
+
+TEST(PersistentMap, IsWalkedInPiecesAcrossVersions) {
+    for (const int keys : {0, 1, 2, 40, 2000}) {
+        walk_in_pieces(text_hash, keys);
+    }
+    // Few hashes: long ways down, and whole buckets of one.
+    walk_in_pieces([](std::string_view k) { return std::uint64_t{text_hash(k) & 0x8000'0000'0000'001fULL}; }, 40);
 }
 
 }  // namespace

@@ -53,6 +53,27 @@ TEST_F(Policies, ChangeTheQueuesTheyMatchAndSayWhich) {
     EXPECT_EQ(spec("log-b").policy, "");
 }
 
+TEST_F(Policies, SetRetriesAndDeduplication) {
+    queue("work");
+    queue("own", {{"x-retry-base", integer(7)}, {"x-retry-limit", integer(9)}});
+    set(make("p", ".*", 0,
+             {{"retry-base", integer(100)},
+              {"retry-factor", integer(3)},
+              {"retry-limit", integer(4)},
+              {"deduplication-window", integer(60'000)}}));
+    EXPECT_EQ(spec("work").settings.retry, (retry_policy{100 * ns_per_ms, 3, retry_policy::max_default, 4}));
+    EXPECT_EQ(spec("work").settings.dedup, (dedup_settings{60 * ns_per_s, 1'000'000, ""}));
+    EXPECT_EQ(spec("own").settings.retry->base, 7 * ns_per_ms) << "of two choices the declaration's";
+    EXPECT_EQ(spec("own").settings.retry->limit, 4U) << "of two limits the smaller";
+    EXPECT_EQ(refusal(make("bad", "", 0, {{"retry-factor", make_string("x")}})),
+              "<<\"x\">> is not a valid retry factor");
+    EXPECT_EQ(refusal(make("bad", "", 0, {{"retry-limit", integer(0)}})), "0 is not a valid retry limit");
+    EXPECT_EQ(refusal(make("bad", "", 0, {{"deduplication-window", integer(2'147'483'648)}})),
+              "2147483648 is not a valid deduplication window");
+    EXPECT_EQ(refusal(make("bad", "", 0, {{"group-by", make_string("k")}})),
+              "[<<\"group-by\">>] are not recognised policy settings");
+}
+
 TEST_F(Policies, ApplyToQueuesDeclaredLater) {
     set(make("p", "^log-", 0, {{"message-ttl", integer(60)}, {"overflow", make_string("reject-publish")}}));
     queue("log-a");

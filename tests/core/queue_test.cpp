@@ -1,6 +1,7 @@
 #include "broker/core/message_builder.hpp"
 #include "broker/core/message_pool.hpp"
 #include "broker/core/queue.hpp"
+#include "tests/core/queue_support.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,58 +13,6 @@
 
 namespace linnet::core {
 namespace {
-
-struct dead_message {
-    std::string body;
-    death_reason why;
-};
-
-[[nodiscard]] std::string body_of(const message& m) {
-    const auto b = m.body();
-    return {b.begin(), b.end()};
-}
-
-class fake_shard final : public queue_context {
-public:
-    [[nodiscard]] mono_ns now() const noexcept override { return time; }
-    [[nodiscard]] timer_wheel& timers() noexcept override { return wheel; }
-    void on_dead(const queue&, queue_item&& item, death_reason why) override {
-        dead.push_back({body_of(*item.msg), why});
-        item.msg.reset();
-    }
-    void deliver_remote(const remote_consumer&, delivery&& d) override { remote.push_back(std::move(d)); }
-    void cancel_remote(const remote_consumer&, cancel_reason) override { ++remote_cancels; }
-    void on_unused(const queue&) override { ++unused; }
-
-    void advance(mono_ns by) {
-        time += by;
-        wheel.advance(time);
-    }
-
-    mono_ns time = ns_per_s;
-    timer_wheel wheel{ns_per_s};
-    std::vector<dead_message> dead;
-    std::vector<delivery> remote;
-    int remote_cancels = 0;
-    int unused = 0;
-};
-
-class fake_sink final : public delivery_sink {
-public:
-    void on_delivery(std::uint64_t, delivery&& d) override { got.push_back(std::move(d)); }
-    void on_cancelled(std::uint64_t tag, cancel_reason) override { cancelled.push_back(tag); }
-    void on_direct(message_ptr) override {}
-    void set_ready(bool r) { ready_ = r; }
-    [[nodiscard]] std::vector<std::string> bodies() const {
-        std::vector<std::string> all;
-        for (const auto& d : got) {
-            all.push_back(body_of(*d.msg));
-        }
-        return all;
-    }
-    std::vector<delivery> got;
-    std::vector<std::uint64_t> cancelled;
-};
 
 class Queue : public testing::Test {
 protected:
@@ -262,12 +211,19 @@ TEST_F(Queue, ExpiresAtTheQueuesOrTheMessagesTimeWhicheverIsLess) {
     make(s);
     put("by queue", 0, 200 * ns_per_ms);
     put("by message", 0, 50 * ns_per_ms);
-    shard_.advance(99 * ns_per_ms);
+    shard_.advance(49 * ns_per_ms);
     EXPECT_TRUE(shard_.dead.empty());
+    // Though it is not at the head.
+    shard_.advance(2 * ns_per_ms);
+    ASSERT_EQ(shard_.dead.size(), 1U);
+    EXPECT_EQ(shard_.dead[0].body, "by message");
+    EXPECT_EQ(queue_->ready_count(), 1U);
+    shard_.advance(48 * ns_per_ms);
+    EXPECT_EQ(shard_.dead.size(), 1U);
     shard_.advance(2 * ns_per_ms);
     ASSERT_EQ(shard_.dead.size(), 2U);
-    EXPECT_EQ(shard_.dead[0].body, "by queue");
-    EXPECT_EQ(shard_.dead[0].why, death_reason::expired);
+    EXPECT_EQ(shard_.dead[1].body, "by queue");
+    EXPECT_EQ(shard_.dead[1].why, death_reason::expired);
     EXPECT_EQ(queue_->ready_count(), 0U);
 }
 
@@ -448,6 +404,35 @@ TEST_F(Queue, KeepsTheOrderOfAModel) {
         ASSERT_EQ(queue_->ready_count(), ready.size());
         ASSERT_EQ(queue_->unacked_count(), lent.size());
     }
+}
+
+// ---- The ring ----------------------------------------------------------------------------------
+
+TEST(ItemRing, GivesBackWhatItDoesNotNeedAndSaysWhatItHas) {
+    message_pool pool(shard_id{0});
+    message_pool::enter(&pool);
+    {
+        item_ring ring;
+        for (position pos = 1; pos <= 10'000; ++pos) {
+            ring.push_back({make_message(pool, "", "q", {}, {}, {}), pos, 0, 0, false, false});
+        }
+        EXPECT_GE(ring.bytes(), 10'000 * sizeof(queue_item));
+        EXPECT_EQ(pool.beside_bytes(), ring.bytes());
+        while (ring.size() > 3) {
+            static_cast<void>(ring.pop_back());
+        }
+        ring.fit();
+        EXPECT_LT(ring.bytes(), 100 * sizeof(queue_item));
+        EXPECT_EQ(pool.beside_bytes(), ring.bytes());
+        item_ring other;
+        std::swap(ring, other);
+        for (position pos = 1; pos <= 3; ++pos) {
+            EXPECT_EQ(other.pop_front().pos, pos);
+        }
+    }
+    EXPECT_EQ(pool.beside_bytes(), 0U);
+    EXPECT_EQ(pool.held_bytes(), 0U);
+    message_pool::enter(nullptr);
 }
 
 }  // namespace

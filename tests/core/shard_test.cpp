@@ -48,7 +48,8 @@ TEST_P(Placed, DeliversInOrderAndSettles) {
     consumer.got.clear();
     c.settle();
     EXPECT_EQ(c.declare(publisher, queue).message_count, 0U);
-    EXPECT_EQ(c.parts().held_bytes(), 0U) << "every message went home to its pool";
+    EXPECT_EQ(c.parts().bytes_of(memory_use::messages), 0U) << "every message went home to its pool";
+    EXPECT_EQ(c.parts().bytes_of(memory_use::places), 0U);
 }
 
 TEST_P(Placed, HoldsPrefetch) {
@@ -233,7 +234,7 @@ TEST(Shard, AFanOutReachesQueuesOnEveryShardAndIsConfirmedOnce) {
     c.settle();
     s.replies.clear();
     c.settle();
-    EXPECT_EQ(c.parts().held_bytes(), 0U);
+    EXPECT_EQ(c.parts().bytes_of(memory_use::messages), 0U);
 }
 
 TEST(Shard, OneRefusalAmongManyTargetsRefusesThePublish) {
@@ -418,7 +419,7 @@ TEST(Shard, RandomTrafficIsNeitherLostNorDoubled) {
         EXPECT_EQ(c.declare(*sessions[0], q).message_count, 0U);
     }
     c.settle();
-    EXPECT_EQ(c.parts().held_bytes(), 0U);
+    EXPECT_EQ(c.parts().bytes_of(memory_use::messages), 0U);
 }
 
 TEST(Shard, TheMemoryAlarmReachesEverySessionAndEnds) {
@@ -460,6 +461,39 @@ TEST(Shard, TheMemoryAlarmReachesEverySessionAndEnds) {
         EXPECT_FALSE(s.alarm);
     }
     only.end();
+}
+
+// What a slow disk makes wait is memory, too.
+TEST(Shard, TheBuffersOfLogsCountTowardsTheMemoryAlarm) {
+    static std::uint64_t buffers;
+    buffers = 0;
+    manual_clock_source clock;
+    broker_options o;
+    o.shards = 2;
+    o.memory_high_bytes = 100'000;
+    o.log_buffer_bytes = +[]() noexcept { return buffers; };
+    broker parts(o, clock);
+    parts.publish_topology();
+    shard first(parts, shard_id{0});
+    shard second(parts, shard_id{1});
+    const auto turn = [&] {
+        clock.advance(ns_per_s);
+        for (shard* s : {&first, &second}) {
+            s->begin_turn();
+            static_cast<void>(s->end_turn());
+        }
+    };
+    turn();
+    EXPECT_FALSE(parts.memory_alarm());
+    buffers = 100'001;
+    turn();
+    EXPECT_EQ(parts.bytes_of(memory_use::logs), buffers) << "once, whatever the number of shards";
+    EXPECT_TRUE(parts.memory_alarm());
+    buffers = 0;
+    turn();
+    EXPECT_FALSE(parts.memory_alarm());
+    first.end();
+    second.end();
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <random>
 #include <set>
@@ -183,11 +182,8 @@ TEST(TopicTree, WithstandsPatternsMeantToExplode) {
         key += ".a";
     }
     topic_match m;
-    const auto start = std::chrono::steady_clock::now();
+    // 20,000 levels times some 180 states: milliseconds. Exponential growth would not end before the test's time limit.
     EXPECT_EQ(f.found(key, m).size(), 120U);
-    const auto took = std::chrono::steady_clock::now() - start;
-    // 20,000 levels times some 180 states: milliseconds. Exponential growth would not end at all.
-    EXPECT_LT(took, std::chrono::seconds(2));
 }
 
 }  // namespace

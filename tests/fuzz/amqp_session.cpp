@@ -7,9 +7,7 @@
 #include "protocol/amqp/encode.hpp"
 #include "protocol/amqp/frame.hpp"
 #include "protocol/amqp/methods.hpp"
-#include "tests/session/world.hpp"
-
-#include "broker/base/log.hpp"
+#include "tests/fuzz/hostile_peer.hpp"
 
 #include <array>
 #include <cstdint>
@@ -20,7 +18,8 @@ namespace {
 
 using namespace linnet;
 using session::test::world;
-using bytes = std::vector<std::uint8_t>;
+using test::bytes;
+using test::script;
 
 template <class... Methods>
 constexpr auto ids_of(amqp::method_list<Methods...>) {
@@ -28,16 +27,12 @@ constexpr auto ids_of(amqp::method_list<Methods...>) {
 }
 constexpr auto method_ids = ids_of(amqp::all_methods{});
 
-class hostile_peer final : public session::host {
+class amqp_peer final : public test::hostile_peer {
 public:
-    explicit hostile_peer(world& w) : world_(w), out_(w.blocks) {
-        info_.loopback = true;
+    explicit amqp_peer(world& w) : hostile_peer(w) {
         talk_ = std::make_unique<session::amqp_session>(*this, *w.shard, w.logins, w.settings);
     }
-    ~hostile_peer() override {
-        talk_->on_peer_closed();
-        talk_.reset();
-    }
+    ~amqp_peer() override { hang_up(); }
 
     void log_in() {
         bytes hello(amqp::protocol_header.begin(), amqp::protocol_header.end());
@@ -53,54 +48,9 @@ public:
         send(hello);
         framed_ = true;
     }
-    void send(std::span<const std::uint8_t> in) {
-        input_.insert(input_.end(), in.begin(), in.end());
-        take();
-    }
-    void take() {
-        while (!paused_ && !over_ && !input_.empty()) {
-            const auto used = talk_->on_bytes(input_);
-            LINNET_ASSERT(used <= input_.size(), "took {} of {}", used, input_.size());
-            input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(used));
-            if (used == 0) {
-                return;
-            }
-        }
-    }
-    void turn() {
-        world_.end_turn();
-        world_.shard->begin_turn();
-        take();
-    }
-    void alarm(bool on) { talk_->on_memory_alarm(on); }
-    void drain() {
-        const bool was_high = out_.pending() > session::session::output_high_bytes;
-        std::array<iovec, 16> vectors;
-        while (!out_.empty()) {
-            std::size_t n = 0;
-            for (const auto& v : std::span(vectors).first(out_.gather(vectors))) {
-                const auto* from = static_cast<const std::uint8_t*>(v.iov_base);
-                said_.insert(said_.end(), from, from + v.iov_len);
-                n += v.iov_len;
-            }
-            out_.consume(n);
-        }
-        if (was_high) {
-            talk_->on_output_drained();
-        }
-        check_said();
-    }
-
-    [[nodiscard]] session::output& out() noexcept override { return out_; }
-    void flush_soon() noexcept override {}
-    void close_after_flush() noexcept override { over_ = true; }
-    void abort() noexcept override { over_ = true; }
-    void pause_reading() noexcept override { paused_ = true; }
-    void resume_reading() noexcept override { paused_ = false; }
-    [[nodiscard]] const session::peer_info& peer() const noexcept override { return info_; }
 
 private:
-    void check_said() {
+    void check_said() override {
         std::size_t used = 0;
         while (framed_) {
             const auto f = amqp::decode_frame(std::span(said_).subspan(used), 0);
@@ -114,41 +64,10 @@ private:
             }
             used += f->size();
         }
-        said_.erase(said_.begin(), said_.begin() + static_cast<std::ptrdiff_t>(used));
+        forget_said(used);
     }
 
-    world& world_;
-    session::output out_;
-    session::peer_info info_{};
-    std::unique_ptr<session::amqp_session> talk_;
-    bytes input_;
-    bytes said_;
-    bool paused_ = false;
-    bool over_ = false;
     bool framed_ = false;
-};
-
-class script {
-public:
-    explicit script(std::span<const std::uint8_t> data) : data_(data) {}
-    [[nodiscard]] bool empty() const { return data_.empty(); }
-    std::uint8_t byte() {
-        if (data_.empty()) {
-            return 0;
-        }
-        const auto b = data_.front();
-        data_ = data_.subspan(1);
-        return b;
-    }
-    std::span<const std::uint8_t> take(std::size_t n) {
-        n = std::min(n, data_.size());
-        const auto taken = data_.first(n);
-        data_ = data_.subspan(n);
-        return taken;
-    }
-
-private:
-    std::span<const std::uint8_t> data_;
 };
 
 bytes frame(amqp::frame_type type, std::uint16_t channel, std::span<const std::uint8_t> payload) {
@@ -158,16 +77,7 @@ bytes frame(amqp::frame_type type, std::uint16_t channel, std::span<const std::u
     return out;
 }
 
-void play_raw(world& w, hostile_peer& p, script s) {
-    while (!s.empty()) {
-        p.send(s.take(std::size_t{s.byte()} * 4 + 1));
-        p.turn();
-        p.drain();
-    }
-    w.clock.advance(ns_per_s);
-}
-
-void play_frames(world& w, hostile_peer& p, script s) {
+void play_frames(world& w, amqp_peer& p, script& s) {
     p.log_in();
     while (!s.empty()) {
         const auto what = s.byte();
@@ -198,39 +108,27 @@ void play_frames(world& w, hostile_peer& p, script s) {
     p.drain();
 }
 
-// What the peer does wrong would fill the log.
-[[maybe_unused]] const bool quiet = [] {
-    log::options o;
-    o.threshold = log::level::off;
-    return log::configure(o).empty();
-}();
-
-core::broker_options small_options() {
-    auto o = world::options();
-    o.ring_capacity = 16;
-    return o;
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     script s({data, size});
     const auto mode = s.byte();
-    world w(small_options());
+    world w(test::small_options());
     w.settings.message_bytes_max = 1 << 20;
     w.shard->begin_turn();
     {
-        hostile_peer p(w);
+        amqp_peer p(w);
         if ((mode & 1U) == 0) {
             if ((mode & 2U) != 0) {
                 p.log_in();
             }
-            play_raw(w, p, s);
+            test::play_raw(p, s);
+            w.clock.advance(ns_per_s);
         } else {
             play_frames(w, p, s);
         }
         // A second peer finds the broker in order.
-        hostile_peer other(w);
+        amqp_peer other(w);
         other.log_in();
         other.turn();
         other.drain();

@@ -89,6 +89,33 @@ TEST(OptionTable, RefusesWhatItCannotMean) {
              {"amqp", "--autoack=maybe"},
              {"amqp", "--in-flight", "5", "-y", "0"},
              {"topic", "--bindings", "0"},
+             {"mqtt", "--uri", "amqp://localhost"},
+             {"amqp", "--uri", "mqtt://localhost"},
+             {"amqp", "--uri", "localhost"},
+             {"mqtt", "--qos", "3"},
+             {"mqtt", "--mqtt-version", "4"},
+             {"mqtt", "--shared"},
+             {"mqtt", "-y", "3", "-qp", "t%d", "-qpt", "2"},
+             {"mqtt", "--consumers-per-connection", "2"},
+             {"mqtt", "--producers-per-connection", "2"},
+             {"amqp-mqtt", "-u", "a/b"},
+             {"mqtt-amqp", "--uri", "mqtt://localhost"},
+             {"churn", "--uri", "mqtt://localhost", "--churn", "queue"},
+             {"http", "--uri", "amqp://localhost"},
+             {"http", "-y", "1"},
+             {"http", "--producers-per-connection", "2"},
+             {"http", "--post-to", "pub?id=1"},
+             {"sse", "--events-at", "sub"},
+             {"sse", "--reads", "exchange"},
+             {"sse", "--post-to", "rabbitmq"},
+             {"sse", "--consumers-per-connection", "2"},
+             {"sse", "-qp", "t%d", "-qpt", "2"},
+             {"sse", "-y", "3", "-qp", "t%d", "-qpt", "2"},
+             {"amqp-sse", "--uri", "mqtt://localhost"},
+             {"amqp-sse", "--http-uri", "amqp://localhost"},
+             {"mqtt-sse", "-u", "a/b"},
+             {"latency", "--uri", "http://localhost", "-s", "16"},
+             {"churn", "--uri", "http://localhost", "--churn", "channel"},
              {"kafka"},
          }) {
         EXPECT_FALSE(parse(wrong)) << wrong.back();
@@ -100,9 +127,39 @@ TEST(OptionTable, NamesTheOptionThatIsWrong) {
     EXPECT_EQ(parse({"amqp", "-Z"}).error(), "unknown option '-Z'; see --help");
 }
 
+TEST(OptionTable, MqttConfirmsAsItsQualityDemands) {
+    EXPECT_EQ(parse({"mqtt", "-c", "50"})->confirm_window, 0U);
+    EXPECT_EQ(parse({"mqtt", "--qos", "1"})->confirm_window, 100U);
+    EXPECT_EQ(parse({"mqtt", "--qos", "2", "-c", "50"})->confirm_window, 50U);
+    EXPECT_EQ(parse({"mqtt"})->uri.port, "1883");
+    EXPECT_EQ(parse({"mqtt-amqp", "--qos", "1"})->confirm_window, 100U);
+    EXPECT_EQ(parse({"amqp-mqtt", "--qos", "1"})->confirm_window, 0U);
+}
+
+TEST(OptionTable, HttpHasAnAnswerForEachRequest) {
+    const auto http = parse({"http"});
+    ASSERT_TRUE(http) << http.error();
+    EXPECT_EQ(http->uri.port, "15672");
+    EXPECT_EQ(http->consumers, 0U);
+    EXPECT_EQ(http->size, 32U);
+    EXPECT_EQ(http->confirm_window, 1U);
+    EXPECT_EQ(parse({"http", "-c", "16"})->confirm_window, 16U);
+    EXPECT_EQ(parse({"sse"})->confirm_window, 1U);
+    EXPECT_EQ(parse({"amqp-sse"})->confirm_window, 0U);
+    EXPECT_EQ(parse({"mqtt-sse", "--qos", "1"})->confirm_window, 100U);
+}
+
+TEST(OptionTable, EventsAreStampedAsText) {
+    for (const char* name : {"http", "sse", "amqp-sse", "mqtt-sse"})
+        EXPECT_EQ(parse({name})->form(), stamp_form::text) << name;
+    for (const char* name : {"amqp", "mqtt", "amqp-mqtt"})
+        EXPECT_EQ(parse({name})->form(), stamp_form::binary) << name;
+}
+
 TEST(OptionTable, HelpMentionsEveryScenario) {
     const std::string help = help_text();
-    for (const char* name : {"amqp", "fanout", "queues", "topic", "latency", "conn", "churn", "self", "--fail-if"}) {
+    for (const char* name : {"amqp", "fanout", "queues", "topic", "mqtt", "amqp-mqtt", "http", "sse", "amqp-sse",
+                             "mqtt-sse", "latency", "conn", "churn", "self", "--fail-if"}) {
         EXPECT_NE(help.find(name), std::string::npos) << name;
     }
 }

@@ -129,4 +129,43 @@ TEST(Plan, TheSameSeedGivesTheSameOrder) {
     EXPECT_NE(keys("1"), keys("2"));
 }
 
+TEST(Plan, MqttConsumersOfOneTopicGetAllOfIt) {
+    const plan p = plan_of({"mqtt", "-y", "100"});
+    EXPECT_EQ(p.copies, 100U);
+    ASSERT_EQ(p.connections.size(), 101U);
+    EXPECT_FALSE(p.connections[1].subscriptions[0].competing);
+    EXPECT_EQ(plan_of({"mqtt", "-y", "6", "-qp", "t/%d", "-qpt", "3"}).copies, 2U);
+}
+
+TEST(Plan, AMqttSubscriptionThatIsSharedIsCompetedFor) {
+    const plan p = plan_of({"mqtt", "-y", "4", "--shared", "--mqtt-version", "5"});
+    EXPECT_EQ(p.copies, 1U);
+    EXPECT_TRUE(p.connections[1].subscriptions[0].competing);
+}
+
+TEST(Plan, ReadersOfATopicOrAStreamGetAllOfIt) {
+    for (const char* what : {"topic", "stream"}) {
+        const plan p = plan_of({"sse", "-y", "100", "--reads", what});
+        EXPECT_EQ(p.copies, 100U) << what;
+        ASSERT_EQ(p.connections.size(), 101U);
+        EXPECT_FALSE(p.connections[1].subscriptions[0].competing);
+    }
+    const plan p = plan_of({"sse", "-y", "100", "--reads", "queue"});
+    EXPECT_EQ(p.copies, 1U);
+    EXPECT_TRUE(p.connections[1].subscriptions[0].competing);
+    EXPECT_EQ(plan_of({"amqp-sse", "-y", "20"}).copies, 20U);
+    EXPECT_EQ(plan_of({"amqp-sse"}).exchange, "amq.topic");
+    EXPECT_EQ(plan_of({"http", "-x", "64"}).connections.size(), 64U);
+}
+
+TEST(Plan, ACrossingGoesThroughTheTopicExchange) {
+    for (const char* way : {"amqp-mqtt", "mqtt-amqp"}) {
+        const plan p = plan_of({way});
+        EXPECT_EQ(p.exchange, "amq.topic");
+        ASSERT_EQ(p.bindings.size(), 1U);
+        EXPECT_EQ(p.bindings[0].key, p.producers[0].targets[0].key);
+        EXPECT_EQ(p.copies, 1U);
+    }
+}
+
 }  // namespace

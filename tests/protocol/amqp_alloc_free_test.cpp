@@ -2,32 +2,17 @@
 #include "protocol/amqp/encode.hpp"
 #include "protocol/amqp/frame.hpp"
 #include "protocol/amqp/methods.hpp"
+#include "tests/support/counted_new.hpp"
 
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
 #include <cstdlib>
-#include <new>
-
-namespace {
-
-std::atomic<std::size_t> allocations{0};
-
-}  // namespace
-
-// Not inlined: the compiler would see malloc in one and not in the other, and warn of a mismatch.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    if (void* memory = std::malloc(size); memory != nullptr)
-        return memory;
-    throw std::bad_alloc{};
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace linnet::amqp {
 namespace {
+
+using test::allocations;
 
 struct last_publish {
     basic_publish publish;

@@ -1,4 +1,5 @@
 #include "tests/session/conversation.hpp"
+#include "tests/session/mqtt_conversation.hpp"
 
 #include <malloc.h>
 
@@ -42,12 +43,15 @@ namespace linnet::session::test {
 namespace {
 
 // Discards what it is told, as a socket that takes everything at once.
-class sink_peer final : public host {
+template <class Session>
+class sink_of final : public host {
 public:
-    explicit sink_peer(world& w) : out_(w.blocks) {
+    template <class Settings>
+    sink_of(world& w, const Settings& settings) : out_(w.blocks) {
         info_.loopback = true;
-        talk = std::make_unique<amqp_session>(*this, *w.shard, w.logins, w.settings);
+        talk = std::make_unique<Session>(*this, *w.shard, w.logins, settings);
     }
+    explicit sink_of(world& w) : sink_of(w, w.settings) {}
     void feed(std::span<const std::uint8_t> in) { ASSERT_EQ(talk->on_bytes(in), in.size()); }
     void discard() { out_.consume(out_.pending()); }
 
@@ -57,14 +61,16 @@ public:
     void abort() noexcept override {}
     void pause_reading() noexcept override {}
     void resume_reading() noexcept override {}
-    [[nodiscard]] const linnet::session::peer_info& peer() const noexcept override { return info_; }
+    [[nodiscard]] linnet::session::peer_info peer() const override { return info_; }
 
-    std::unique_ptr<amqp_session> talk;
+    std::unique_ptr<Session> talk;
 
 private:
     output out_;
     peer_info info_{};
 };
+using sink_peer = sink_of<amqp_session>;
+using mqtt_sink_peer = sink_of<mqtt_session>;
 
 bytes greeting() {
     return protocol_header() + start_ok() + method_frame(0, amqp::connection_tune_ok{2047, 131072, 0}) +
@@ -207,6 +213,62 @@ TEST_F(AllocationFree, AnIdleSessionWithAChannelStaysUnderTwoKilobytes) {
     }
     idle.clear();
     w.end_turn();
+}
+
+// Connected clients with names of their own, with a subscription each or without: session, registry and topology.
+std::uint64_t bytes_of_mqtt_clients(world& w, const std::optional<std::string>& filter) {
+    constexpr std::size_t many = 500;
+    std::vector<std::unique_ptr<mqtt_sink_peer>> idle;
+    idle.reserve(2 * many);
+    const auto add_many = [&] {
+        w.shard->begin_turn();
+        for (std::size_t i = 0; i < many; ++i) {
+            const auto name = "bench-" + std::to_string(1000 + idle.size());
+            idle.push_back(std::make_unique<mqtt_sink_peer>(w, w.mqtt));
+            packet_bytes said;
+            mqtt::connect c{.spoken = mqtt::version::v5, .clean_start = true, .keep_alive_s = 60};
+            c.client_id = name;
+            c.user_name = "guest";
+            c.password = wire::as_bytes(std::string_view("guest"));
+            mqtt::append_packet(said, c, mqtt::version::v5);
+            if (filter) {
+                packet_bytes list;
+                mqtt::append_subscription(list, {*filter, {}});
+                mqtt::append_packet(
+                    said, mqtt::subscribe{.packet_id = 1, .subscriptions = mqtt::subscription_list::trusted(list)},
+                    mqtt::version::v5);
+            }
+            idle.back()->feed(said);
+            idle.back()->discard();
+        }
+        w.end_turn();
+    };
+    add_many();  // what the shard needs once, it has after these
+    const auto before = live_bytes.load();
+    add_many();
+    const auto each = (live_bytes.load() - before) / many - sizeof(mqtt_sink_peer);
+    EXPECT_EQ(w.blocks.lent_bytes(), 0U);
+    w.shard->begin_turn();
+    for (auto& p : idle) {
+        p->talk->on_peer_closed();
+    }
+    idle.clear();
+    w.end_turn();
+    return each;
+}
+
+TEST(IdleMqtt, ASessionStaysUnderAKilobyte) {
+    world w;
+    const auto each = bytes_of_mqtt_clients(w, std::nullopt);
+    testing::Test::RecordProperty("bytes_each", static_cast<int>(each));
+    EXPECT_LE(each, 820U);
+}
+
+TEST(IdleMqtt, ASubscriptionTakesOneMore) {
+    world w;
+    const auto each = bytes_of_mqtt_clients(w, "sensors/all");
+    testing::Test::RecordProperty("bytes_each", static_cast<int>(each));
+    EXPECT_LE(each, 2000U);
 }
 
 }  // namespace

@@ -243,7 +243,7 @@ public:
         paused = false;
         resumed_ = true;
     }
-    [[nodiscard]] const linnet::session::peer_info& peer() const noexcept override { return info_; }
+    [[nodiscard]] linnet::session::peer_info peer() const override { return info_; }
 
     [[nodiscard]] peer_info& info() noexcept { return info_; }
     [[nodiscard]] std::size_t unread() const noexcept { return input_.size(); }

@@ -1,6 +1,9 @@
 #include "tests/session/conversation.hpp"
 
+#include "broker/core/topology_editor.hpp"
 #include "broker/session/amqp_handshake.hpp"
+
+#include <gmock/gmock.h>
 
 namespace linnet::session::test {
 namespace {
@@ -152,6 +155,32 @@ TEST(AmqpHandshake, KeepsForeignersOutOfAVhost) {
               "0 connection.close 530 NOT_ALLOWED - access to vhost 'other' refused for user 'guest' 10 40");
     EXPECT_EQ(attempt("nobody", "/"),
               "0 connection.close 530 NOT_ALLOWED - access to vhost '/' refused for user 'nobody' 10 40");
+}
+
+TEST(AmqpHandshake, KeepsToTheVhostsLimit) {
+    world w;
+    const auto slash = w.parts.editor().view().find_vhost("/");
+    ASSERT_TRUE(w.parts.editor()
+                    .set_vhost_limits(core::topology_view::id_of(*slash), core::vhost_limits{1, std::nullopt})
+                    .has_value());
+    w.parts.publish_topology();
+    const auto attempt = [](scripted_peer& p) {
+        p.send(protocol_header() + start_ok() + tune_and_open({2047, 131072, 0}));
+        const auto lines = p.said();
+        return lines.substr(lines.rfind('\n') + 1);
+    };
+    const std::string full = "0 connection.close 530 NOT_ALLOWED - access to vhost '/' refused for user 'guest': "
+                             "connection limit (1) is reached 10 40";
+    scripted_peer first(w);
+    EXPECT_THAT(attempt(first), ::testing::StartsWith("0 connection.open-ok"));
+    scripted_peer second(w);
+    EXPECT_EQ(attempt(second), full);
+    first.send(method_frame(0, amqp::connection_close{}));
+    EXPECT_EQ(first.said(), "0 connection.close-ok");
+    scripted_peer third(w);
+    EXPECT_THAT(attempt(third), ::testing::StartsWith("0 connection.open-ok")) << "its place is free again";
+    scripted_peer fourth(w);
+    EXPECT_EQ(attempt(fourth), full);
 }
 
 TEST(AmqpHandshake, EndsWhoDoesNotFinishInTime) {

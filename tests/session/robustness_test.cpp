@@ -138,11 +138,11 @@ TEST(AmqpRobustness, HoldsContentsToTheirOrder) {
 TEST(AmqpRobustness, ReservesNothingForABodyThatIsOnlyAnnounced) {
     world w;
     scripted_peer p(w, 1);
-    const auto before = w.parts.held_bytes();
+    const auto before = w.parts.bytes_of(core::memory_use::messages);
     bytes header(amqp::header_frame_size(amqp::no_properties));
     amqp::put_header_frame(header.data(), 1, 100'000'000, amqp::no_properties);
     p.send(method_frame(1, amqp::basic_publish{.routing_key = "q"}) + header + raw_frame(3, 1, "abc"));
-    EXPECT_LT(w.parts.held_bytes() - before, 1'000'000U);
+    EXPECT_LT(w.parts.bytes_of(core::memory_use::messages) - before, 1'000'000U);
     EXPECT_EQ(p.said(), "");
 }
 
@@ -158,6 +158,23 @@ TEST(AmqpRobustness, LetsGoOfAHalfReceivedMessage) {
 }
 
 // ---- Time and memory ---------------------------------------------------------------------------
+
+TEST(AmqpRobustness, ConnectionsAndChannelsCountTowardsTheMemoryBudget) {
+    world w;
+    const auto held = [&] {
+        w.pass(ns_per_s);
+        return w.parts.bytes_of(core::memory_use::connections);
+    };
+    EXPECT_EQ(held(), 0U);
+    {
+        scripted_peer p(w, 1);
+        const auto with_one = held();
+        EXPECT_GT(with_one, sizeof(amqp_session));
+        p.send(2, amqp::channel_open{});
+        EXPECT_GT(held(), with_one);
+    }
+    EXPECT_EQ(held(), 0U);
+}
 
 TEST(AmqpHeartbeat, IsSentAtHalfTheIntervalToAQuietPeer) {
     world w;
@@ -214,8 +231,8 @@ TEST(AmqpMemoryAlarm, BlocksWhoPublishesAndNobodyElse) {
     static_cast<void>(p.said());
     const auto alarm = [&](bool on) {
         w.shard->begin_turn();
-        p.talk->on_memory_alarm(on);
-        idle.talk->on_memory_alarm(on);
+        p.talk->on_alarms({on, false});
+        idle.talk->on_alarms({on, false});
         w.end_turn();
     };
     alarm(true);

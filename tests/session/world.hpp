@@ -8,6 +8,8 @@
 #include "broker/core/topology_editor.hpp"
 #include "broker/session/amqp_properties.hpp"
 #include "broker/session/amqp_session.hpp"
+#include "broker/session/mqtt_properties.hpp"
+#include "broker/session/mqtt_settings.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -31,18 +33,46 @@ public:
     [[nodiscard]] login_verdict verify_certificate(std::string_view user) override {
         return {user == "guest" ? login_result::accepted : login_result::refused, std::string(user), {}};
     }
+    // The arithmetic is somebody else's: the right proof is 32 times "p", and the nonces are numbered.
+    [[nodiscard]] std::optional<scram_terms> begin_scram(std::string_view user) override {
+        return scram_terms{"salt of " + std::string(user), 4096, "server" + std::to_string(++scram_nonces)};
+    }
+    [[nodiscard]] scram_verdict finish_scram(const scram_proof& p) override {
+        scram_said = p.said;
+        const bool right = p.proof == std::string(32, 'p');
+        return {{right ? login_result::accepted : login_result::refused, p.user, {}}, "signature"};
+    }
     [[nodiscard]] static login_verdict verdict(const std::string& user, const std::string& password) {
         const bool right = user == password;
         return {right ? login_result::accepted : login_result::refused, right ? user : "", {}};
     }
 
     bool slow = false;
+    int scram_nonces = 0;
+    std::string scram_said;
     login_port* waiting = nullptr;
+};
+
+// What a peer of a session needs around it.
+class ground {
+public:
+    ground() = default;
+    ground(const ground&) = delete;
+    ground& operator=(const ground&) = delete;
+    virtual ~ground() = default;
+
+    // Ends the turn of the shard that is at work (null: the first), and lets others have theirs.
+    virtual void end_turn(core::shard* at_work) = 0;
+
+    core::shard* shard = nullptr;  // the first
+    block_pool blocks;
+    fake_authenticator logins;
+    mqtt_settings mqtt;
 };
 
 // Vhost "/" and users guest (everything), limited (only names that begin with "open") and
 // nobody (no rights). A user's password is its name.
-class world {
+class world : public ground {
 public:
     explicit world(core::broker_options o = options(), core::topology_limits limits = {}) : parts(o, clock) {
         auto& e = parts.editor();
@@ -60,15 +90,16 @@ public:
         shard = shards[0].get();
         turn();
     }
-    ~world() { shards.clear(); }
+    ~world() override { shards.clear(); }
 
     [[nodiscard]] static core::broker_options options() {
         core::broker_options o;
         o.readers[static_cast<std::size_t>(core::protocol_tag::amqp091)] = &amqp_reader();
+        o.readers[static_cast<std::size_t>(core::protocol_tag::mqtt)] = &mqtt_reader();
         return o;
     }
-    // Ends the turn of the shard that is at work, then gives each of the others theirs until all are quiet.
-    void end_turn(core::shard* at_work = nullptr) {
+    // Each of the others gets turns until all are quiet.
+    void end_turn(core::shard* at_work = nullptr) override {
         while ((at_work == nullptr ? shard : at_work)->end_turn()) {}
         for (int round = 0; shards.size() > 1 && round < 6; ++round) {
             for (auto& s : shards) {
@@ -95,9 +126,6 @@ public:
     manual_clock_source clock;
     core::broker parts;
     std::vector<std::unique_ptr<core::shard>> shards;
-    core::shard* shard = nullptr;  // the first
-    block_pool blocks;
-    fake_authenticator logins;
     amqp_settings settings;
 };
 

@@ -471,7 +471,8 @@ def mistakes(channel):
         # The client refuses a tag that it knows; once it forgets, the broker has its say.
         inner._impl._consumers.clear()
         inner._impl.basic_consume(queue, lambda *_: None, consumer_tag="twice")
-        inner.connection.process_data_events(5)
+        eventually(lambda: inner.connection.is_closed, "the broker closes",
+                   step=lambda: inner.connection.process_data_events(0.1))
 
     connection = connect()
     try:

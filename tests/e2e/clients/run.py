@@ -43,6 +43,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rabbitmq", action="store_true", help="start a private rabbitmq-server")
     parser.add_argument("--binary", default=os.environ.get("LINNETD"), help="start this linnetd (default: $LINNETD)")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of linnetd's configuration")
     parser.add_argument("--seconds", type=float, default=180, help="how long the script may take")
     parser.add_argument("command", nargs="+", help="the client script and its arguments")
     arguments = parser.parse_args()
@@ -51,7 +52,7 @@ def main():
         parser.error("no broker: give --rabbitmq, --binary, $LINNETD or $AMQP_URL")
     if not shutil.which(arguments.command[0]):
         sys.exit(f"{arguments.command[0]} is not installed")
-    with broker(kind, arguments.binary) as environment:
+    with broker(kind, arguments.binary, arguments.set) as environment:
         begun = time.monotonic()
         status = run(arguments.command, environment, arguments.seconds)
         print(f"{kind}: status {status} after {time.monotonic() - begun:.1f} s", flush=True)

@@ -44,9 +44,12 @@ class Publisher(threading.Thread):
         return time.monotonic() - self.last_progress > 0.4
 
 
-class HighWatermark(unittest.TestCase):
+class Overload(unittest.TestCase):
+    mode = "memory"
+
     def setUp(self):
-        self.broker = Linnetd(config=f'[memory]\nhigh_watermark = "{WATERMARK // MIB}MiB"\n').start()
+        self.broker = Linnetd(config=f'[store]\nmode = "{self.mode}"\n'
+                                     f'[memory]\nbudget = "{WATERMARK // MIB}MiB"\n').start()
         self.addCleanup(self.broker.stop)
         self.clients = []
         self.start = harness.resident_bytes(self.broker.pid)
@@ -57,27 +60,55 @@ class HighWatermark(unittest.TestCase):
         self.clients.append(client)
         return client
 
-    def overload(self, publishers):
-        """Publishes ten times what fits, from `publishers` at once, until all of them are held back."""
+    def overload(self, publishers, through=False):
+        """Publishes ten times what fits, from `publishers` at once, until all of them are held back, or are through."""
         threads = [Publisher(p, "overload", 10 * WATERMARK // len(publishers)) for p in publishers]
         for thread in threads:
             thread.start()
             self.addCleanup(thread.join, 5)
             self.addCleanup(thread.stopping.set)
-        harness.wait_for(lambda: all(t.held_back() for t in threads), 10, "all publishers are held back")
+        if through:
+            harness.wait_for(lambda: not any(t.is_alive() for t in threads), 60, "all publishers are through")
+        else:
+            harness.wait_for(lambda: all(t.held_back() for t in threads), 10, "all publishers are held back")
         return threads
 
-    def drain(self, client, queue="overload", seconds=10):
-        """Consumes until nothing has come for a moment."""
+    def drain(self, client, queue="overload", seconds=10, publisher=None):
+        """Consumes until the publisher, if any, is through, and nothing has come for a moment."""
         client.call(1, "basic.consume", queue=queue, no_ack=True, consumer_tag="drain")
         count, deadline = 0, time.monotonic() + seconds
         while time.monotonic() < deadline:
+            through = publisher is None or not publisher.is_alive()
             event = client.receive(1, 0.5)
-            if event is None:
+            if event is None and through:
                 return count
+            if event is None:
+                continue
             self.assertEqual((event.name, len(event.body)), ("basic.deliver", BODY))
             count += 1
         self.fail("the queue never ran empty")
+
+
+class Spilling(Overload):
+    """With a store, queues put into the log what memory has no room for: nobody waits."""
+
+    mode = "durable"
+
+    def test_an_overload_goes_to_the_disk_and_comes_back_whole(self):
+        consumer = self.connect()
+        consumer.declare("overload")
+        publishers = self.overload([self.connect(), self.connect()], through=True)
+        sent = sum(p.sent for p in publishers)
+        peak = harness.resident_bytes(self.broker.pid, "VmHWM")
+        print(f"budget {WATERMARK // MIB} MiB: took {sent / MIB:.0f} MiB, {peak / MIB:.0f} MiB at most")
+        self.assertGreaterEqual(sent, 10 * WATERMARK)
+        self.assertLess(peak - self.start, WATERMARK * 2)
+        whole = sent // len(harness.publishing("overload", bytes(BODY)))
+        self.assertEqual(self.drain(consumer, seconds=60), whole)
+
+
+class HighWatermark(Overload):
+    """Without one, publishers wait."""
 
     def test_overload_is_held_back_and_everybody_else_served(self):
         consumer = self.connect()
@@ -134,9 +165,7 @@ class HighWatermark(unittest.TestCase):
         consumer, publisher = self.connect(), self.connect()
         consumer.declare("overload")
         thread = self.overload([publisher])[0]
-        count = self.drain(consumer, seconds=30)
-        thread.join(5)
-        self.assertFalse(thread.is_alive())
+        count = self.drain(consumer, seconds=60, publisher=thread)
         self.assertEqual(thread.sent % len(harness.publishing("overload", bytes(BODY))), 0)
         self.assertEqual(count, thread.sent // len(harness.publishing("overload", bytes(BODY))))
         self.assertLess(harness.resident_bytes(self.broker.pid, "VmHWM") - self.start, WATERMARK * 2)

@@ -2,6 +2,7 @@
 
     with broker("linnetd", binary) as environment:
         environment["AMQP_URL"], environment["AMQPS_URL"], environment["AMQP_CA_FILE"]
+        environment["MQTT_HOST"], environment["MQTT_PORT"]  # linnetd's alone
 """
 
 import contextlib
@@ -57,8 +58,8 @@ def urls(address, tls_address, folder):
 
 
 @contextlib.contextmanager
-def broker(kind, binary=None):
-    """Starts a broker with TLS and yields the environment that leads to it."""
+def broker(kind, binary=None, settings=()):
+    """Starts a broker with TLS and yields the environment that leads to it. `settings` are linnetd's alone."""
     if kind == "given":
         yield {}
         return
@@ -70,10 +71,15 @@ def broker(kind, binary=None):
                 yield urls(server.address, ("127.0.0.1", tls_port), folder)
         else:
             # Two plain listeners: the second is for clients that prove IPv6.
-            listen = ("amqp=127.0.0.1:0", "amqp=[::1]:0", "amqps=127.0.0.1:0")
-            with linnetd.Linnetd(binary, TLS_OF_LINNETD.format(dir=folder), listen=listen) as server:
+            listen = ("amqp=127.0.0.1:0", "amqp=[::1]:0", "amqps=127.0.0.1:0", "mqtt=127.0.0.1:0",
+                      "http=127.0.0.1:0")
+            with linnetd.Linnetd(binary, TLS_OF_LINNETD.format(dir=folder), settings, listen) as server:
                 try:
                     found = urls(server.address, server.address_of("amqps"), folder)
+                    found["MQTT_HOST"], port = server.address_of("mqtt")
+                    found["MQTT_PORT"] = str(port)
+                    found["HTTP_HOST"], port = server.address_of("http")
+                    found["HTTP_PORT"] = str(port)
                     found["AMQP_IPV6_PORT"] = server.ports["amqp"][1].rpartition(":")[2]
                     yield found
                     # A client must never bring the daemon down, nor keep it from ending.

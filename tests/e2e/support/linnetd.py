@@ -4,8 +4,10 @@
         host, port = broker.address
 
 The binary is $LINNETD (or the argument). Whatever it writes is kept and shown if it fails to start.
+A daemon that was killed or ended comes back with start_again(): same settings, same data folder, fresh ports.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -21,7 +23,7 @@ class StartError(RuntimeError):
 
 class Linnetd:
     def __init__(self, binary=None, config=None, settings=(), listen=("amqp=127.0.0.1:0",),
-                 start_seconds=20, taskset=None, env=None):
+                 start_seconds=20, taskset=None, env=None, data_dir=None):
         self.binary = binary or os.environ.get("LINNETD")
         self.config = config
         self.settings = settings
@@ -29,6 +31,7 @@ class Linnetd:
         self.start_seconds = start_seconds
         self.taskset = taskset
         self.extra_env = env or {}
+        self.data_dir = data_dir
         self.process = None
         self.ports = {}
 
@@ -60,6 +63,7 @@ class Linnetd:
         self.dir = tempfile.mkdtemp(prefix="linnetd-test-")
         self.ports_file = os.path.join(self.dir, "ports.json")
         self.log = os.path.join(self.dir, "log")
+        self.data_dir = self.data_dir or os.path.join(self.dir, "data")
         try:
             self._spawn()
             self._wait_for_ports()
@@ -68,9 +72,28 @@ class Linnetd:
             raise
         return self
 
+    def spawn_again(self):
+        """The same daemon on the same folder, without waiting until it serves."""
+        if self.process.poll() is None:
+            raise StartError("it still runs")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.ports_file)
+        self._spawn()
+
+    def start_again(self):
+        self.spawn_again()
+        self._wait_for_ports()
+        return self
+
+    def kill(self):
+        """kill -9, and gone once this returns."""
+        self.process.kill()
+        self.process.wait()
+
     def _command(self):
         command = ["taskset", "-c", self.taskset] if self.taskset is not None else []
-        command += [self.binary, "--ports-file", self.ports_file]
+        command += [self.binary, "--ports-file", self.ports_file,
+                    "--set", f"data_dir={self.data_dir}"]
         for listen in self.listen:
             command += ["--listen", listen]
         if self.config is not None:
@@ -87,7 +110,7 @@ class Linnetd:
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("LINNET") and k != "NOTIFY_SOCKET"}
         env |= {"HOME": self.dir, "XDG_CONFIG_HOME": self.dir, "XDG_STATE_HOME": self.dir}
-        with open(self.log, "wb") as out:
+        with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.dir,
                 env=env | self.extra_env)

@@ -9,6 +9,7 @@ own scripts are used, not Debian's wrappers, which would switch to the user `rab
 """
 
 import base64
+import contextlib
 import glob
 import hashlib
 import json
@@ -141,7 +142,10 @@ class Rabbitmq:
         self.epmd = subprocess.Popen(
             ["epmd", "-port", str(self.epmd_port), "-address", "127.0.0.1"],
             env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.out = open(self._path("console"), "wb")
+        self._spawn_server()
+
+    def _spawn_server(self):
+        self.out = open(self._path("console"), "ab")
         command = [os.path.join(self.scripts, "rabbitmq-server")]
         if self.taskset is not None:
             command = ["taskset", "-c", self.taskset] + command
@@ -160,6 +164,20 @@ class Rabbitmq:
                 return
             time.sleep(0.1)
         raise StartError(f"rabbitmq-server not up in {self.start_seconds} s\n{self.log_tail()}")
+
+    def kill(self):
+        """kill -9 of the whole node, and gone once this returns."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.out.close()
+
+    def start_again(self):
+        """The same node on the same data, after kill()."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path("log/node.log"))
+        self._spawn_server()
+        self._wait_until_it_listens()
+        return self
 
     def log_text(self):
         try:

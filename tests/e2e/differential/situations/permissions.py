@@ -86,7 +86,7 @@ def reader_writes(t):
 @situation
 def topic_publish(t):
     ch = _limited(t)
-    ch.publish("amq.topic", "open.door", mandatory=True)
+    ch.publish("amq.topic", "open.back.door", mandatory=True)  # three words: no binding of others fits
     ch.event()
     ch.publish("amq.topic", "closed.door")
     ch.event()

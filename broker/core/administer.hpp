@@ -1,0 +1,15 @@
+#pragma once
+
+#include "broker/core/topology.hpp"
+
+#include <vector>
+
+namespace linnet::core {
+
+// What a change of users, vhosts, rights or policies entails for queues.
+struct administered {
+    std::vector<queue_entry> changed;  // their settings: their owners learn it
+    std::vector<queue_entry> gone;     // no longer in the topology: their owners end them
+};
+
+}  // namespace linnet::core

@@ -1,0 +1,75 @@
+#pragma once
+
+#include "broker/core/command.hpp"
+#include "broker/core/retained_store.hpp"
+#include "broker/core/shard.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace linnet::core {
+
+struct shard_state;
+
+// A shard's last values: the stores of its logs, and the publishes that wait for one.
+//
+// Threads: the shard's.
+class shard_retained final : public retained_context {
+public:
+    explicit shard_retained(shard_state& home) : home_(home) {}
+
+    // ---- Publishing ----------------------------------------------------------------------------
+    // Makes it its key's last value wherever that lives, and publishes it; a confirm waits for both.
+    [[nodiscard]] publish_result publish(message_ptr m, const vhost_node& v, const shard::route& r,
+                                         const durable_waiter& confirm);
+    void receive(shard_id from, const retain_command& c);
+    // A part of such a publish has been done.
+    void joined(std::uint64_t publish, bool accepted);
+
+    // ---- Reading -------------------------------------------------------------------------------
+    [[nodiscard]] std::uint16_t home_of(vhost_id v) const noexcept;
+    void request(const routed_request& r);
+
+    // ---- Storing -------------------------------------------------------------------------------
+    [[nodiscard]] retained_store& store(std::uint16_t log);
+    [[nodiscard]] std::span<const std::unique_ptr<retained_store>> all() const noexcept { return stores_; }
+    void on_recovery_end(std::uint16_t log, bool clean);
+    void hand_over() noexcept;
+    // Memory, beside messages.
+    [[nodiscard]] std::uint64_t bytes() const noexcept;
+    void end() { stores_.clear(); }
+
+    // ---- retained_context ----------------------------------------------------------------------
+    [[nodiscard]] mono_ns now() const noexcept override;
+    [[nodiscard]] wall_ns wall_now() const noexcept override;
+    [[nodiscard]] timer_wheel& timers() noexcept override;
+    [[nodiscard]] std::string name_of(vhost_id v) const override;
+    [[nodiscard]] std::optional<vhost_id> find_vhost(std::string_view name) const override;
+    void later(std::function<void()> f) override;
+    void answer(session_handle to, reply&& r) override;
+    void found(const retained_store& at, vhost_id v) override;
+
+private:
+    // Its confirm goes on once all parts have been done.
+    struct joint {
+        std::uint32_t waiting = 0;
+        bool accepted = true;
+        durable_waiter then;
+    };
+    [[nodiscard]] std::uint64_t log_bit(std::uint16_t log) const noexcept;
+    // Recorded: it is to be waited for.
+    [[nodiscard]] retained_store::outcome keep(const message_ptr& m, vhost_id v, std::uint64_t publish);
+
+    shard_state& home_;
+    std::vector<std::unique_ptr<retained_store>> stores_;  // by log / shards; null until there is need
+    std::unordered_map<std::uint64_t, joint> joints_;
+    std::uint64_t last_joint_ = 0;
+};
+
+}  // namespace linnet::core

@@ -1,0 +1,144 @@
+#include "clients/cli/transfer.hpp"
+
+#include "clients/cli/pause.hpp"
+#include "clients/cli/progress.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace linnet::cli {
+namespace {
+
+using clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+// A queue that says nothing for so long has given all that it will: another consumer has the rest.
+constexpr auto patience = 2'000ms;
+
+class carrying {
+public:
+    carrying(amqp_client& client, const transfer_plan& plan, std::uint64_t total)
+        : client_{client}, plan_{plan}, total_{total}, bar_{plan.verb, total, plan.quiet} {}
+
+    result<transfer_report> go() {
+        while (seen_ < total_ || !open_.empty()) {
+            auto event = client_.next(patience);
+            if (!event) {
+                return tl::unexpected{event.error()};
+            }
+            if (!*event) {
+                break;
+            }
+            std::visit([this](auto& each) { on(each); }, **event);
+            bar_.show(report_.carried + report_.kept + report_.refused);
+        }
+        // What has no confirm by now has gone, perhaps; twice is better than never: with the connection's end it is in
+        // the queue again, as is what stays.
+        return client_.close().map([&] { return report_; });
+    }
+
+private:
+    void on(amqp_delivery& delivery) {
+        if (seen_ == total_) {
+            return;
+        }
+        ++seen_;
+        const auto to = plan_.choose(delivery);
+        if (!to) {
+            ++report_.kept;
+        } else if (plan_.dry_run) {
+            ++report_.carried;
+        } else {
+            keep_the_rate();
+            open_[client_.publish(*to)] = {delivery.tag, looks_of(*to)};
+        }
+    }
+
+    // A message that reaches no queue comes back, and then its confirm. Two that look alike are as good as one another.
+    void on(const amqp_returned& returned) {
+        const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& each) {
+            return !each.second.returned && each.second.looks == looks_of(returned.message);
+        });
+        if (found != open_.end()) {
+            found->second.returned = true;
+            note(returned.why);
+        }
+    }
+
+    void on(const amqp_confirm& confirm) {
+        const auto last = open_.upper_bound(confirm.number);
+        auto each = confirm.multiple ? open_.begin() : open_.find(confirm.number);
+        while (each != open_.end() && each != last) {
+            settle(each->second, confirm.positive);
+            each = open_.erase(each);
+        }
+    }
+
+    struct underway {
+        std::uint64_t tag = 0;
+        std::size_t looks = 0;
+        bool returned = false;
+    };
+
+    static std::size_t looks_of(const amqp_message& message) {
+        return std::hash<std::string>{}(message.exchange + '\0' + message.routing_key + '\0' + message.body);
+    }
+
+    void settle(const underway& one, bool positive) {
+        if (positive && !one.returned) {
+            ++report_.carried;
+            client_.ack(one.tag);
+            return;
+        }
+        ++report_.refused;
+        note("the broker refused the message");
+    }
+
+    void note(const std::string& why) {
+        if (report_.why_refused.empty()) {
+            report_.why_refused = why;
+        }
+    }
+
+    void keep_the_rate() {
+        if (plan_.rate_per_s <= 0) {
+            return;
+        }
+        const auto due = began_ + std::chrono::duration_cast<clock::duration>(
+                                      std::chrono::duration<double>(static_cast<double>(paced_++) / plan_.rate_per_s));
+        // A broker must not wait for what has gathered while we sleep.
+        if (due > clock::now()) {
+            (void)client_.flush();
+            pause(due - clock::now());
+        }
+    }
+
+    amqp_client& client_;
+    const transfer_plan& plan_;
+    const std::uint64_t total_;
+    progress bar_;
+    transfer_report report_;
+    std::map<std::uint64_t, underway> open_;  // by the number of the publish
+    std::uint64_t seen_ = 0;
+    std::uint64_t paced_ = 0;
+    const clock::time_point began_ = clock::now();
+};
+
+}  // namespace
+
+result<transfer_report> carry(amqp_client& client, const transfer_plan& plan) {
+    const auto there = client.count(plan.queue);
+    if (!there) {
+        return tl::unexpected{there.error()};
+    }
+    const auto total = plan.messages_max == 0 ? *there : std::min<std::uint64_t>(*there, plan.messages_max);
+    if (total == 0) {
+        return transfer_report{};
+    }
+    // What stays is held until the end, or it would come again and again: no limit where there is a choice.
+    return client.confirm_publishes().and_then([&] { return client.consume(plan.queue, 0); }).and_then([&] {
+        return carrying{client, plan, total}.go();
+    });
+}
+
+}  // namespace linnet::cli

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""T10: consumers with an unlimited prefetch whose sockets are never read, and one that is fast. Memory stays within the
+budget + 10 %, the fast one gets everything, and what the others were sent comes back when they are gone.
+
+    LINNETD=... never_read_test.py [consumers]
+"""
+
+import sys
+import time
+
+from common import MIB, Bulk, Client, Linnetd, Publishing, harness, number_of, numbered
+
+BUDGET = 256 * MIB
+BODY = 2048
+CONFIG = f'[memory]\nbudget = "{BUDGET // MIB}MiB"\n'
+
+
+def fast_rate(address, queue, exchange, count):
+    """Publishes `count` messages and consumes them from `queue`; messages a second."""
+    with Bulk(address) as publisher, Bulk(address) as consumer:
+        got, to = [], Publishing(1, exchange, queue)
+
+        def on_message(tag, redelivered, header, body):
+            got.append(number_of(body))
+            if len(got) % 100 == 0:
+                consumer.acknowledge(tag)
+
+        consumer.consume(queue, on_message, prefetch=1000)
+        began, first = time.monotonic(), 0
+        while len(got) < count:
+            assert time.monotonic() - began < 120, f"{len(got)} of {count} messages"
+            if first < count and first - len(got) < 2000:
+                publisher.publish(numbered(to, first, 100, BODY), 100)
+                first += 100
+            publisher.turn(0)
+            consumer.turn(0.001)
+        publisher.all_confirmed()
+        consumer.acknowledge(0)
+        consumer.count(queue)  # the acknowledgement has been read
+        assert got == list(range(count)), "lost, doubled or out of order"
+        return count / (time.monotonic() - began)
+
+
+def main():
+    slow_count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    count = 20_000
+    with Linnetd(config=CONFIG) as broker:
+        slow = []
+        with Client(broker.address, seconds=60) as client:
+            client.call(1, "exchange.declare", exchange="all", type="fanout", durable=True)
+            client.declare("fast", durable=True)
+            client.call(1, "queue.bind", queue="fast", exchange="all")
+            alone = fast_rate(broker.address, "fast", "all", count)
+            for i in range(slow_count):
+                client.declare(f"slow{i}", durable=True)
+                client.call(1, "queue.bind", queue=f"slow{i}", exchange="all")
+                each = Client(broker.address, receive_buffer=4096)
+                each.call(1, "basic.consume", queue=f"slow{i}")
+                slow.append(each)
+            together = fast_rate(broker.address, "fast", "all", count)
+            peak = harness.resident_bytes(broker.pid, "VmHWM")
+            print(f"fast one: {alone:,.0f}/s alone, {together:,.0f}/s with {slow_count} queues more and their consumers that "
+                  f"never read; at most {peak / MIB:.0f} MiB resident", flush=True)
+            assert peak <= BUDGET * 1.1, "above the budget"
+            for each in slow:
+                each.close()
+            for i in range(slow_count):
+                harness.wait_for(lambda q=f"slow{i}": client.declare(q, passive=True).values["message_count"] == count, 30,
+                                 f"all of slow{i} is back")
+        assert broker.terminate(60) == 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+// An HTTP connection without a socket.
+#pragma once
+
+#include "broker/session/http_session.hpp"
+#include "tests/session/world.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace linnet::session::test {
+
+// A connection as net::connection makes it, whose socket takes everything, or nothing while it is stuck.
+class line final : public host {
+public:
+    explicit line(world& w, const http_settings& s) : out_(w.blocks), talk(*this, *w.shard, s) {}
+
+    [[nodiscard]] output& out() noexcept override { return out_; }
+    void flush_soon() noexcept override { dirty_ = true; }
+    void close_after_flush() noexcept override { closing = true; }
+    void abort() noexcept override { closing = aborted = true; }
+    void pause_reading() noexcept override { paused_ = true; }
+    void resume_reading() noexcept override {
+        paused_ = false;
+        hungry_ = true;
+    }
+    [[nodiscard]] peer_info peer() const override { return peer_; }
+
+    // One read of the socket; what it makes the session say.
+    std::string read(std::string_view bytes) {
+        held_.insert(held_.end(), bytes.begin(), bytes.end());
+        feed();
+        return written();
+    }
+    std::string written() {
+        std::string text;
+        do {
+            if (std::exchange(hungry_, false) && (!held_.empty() || talk.holds_input())) {
+                feed();
+            }
+            dirty_ = false;
+            talk.before_flush();
+            was_high_ = was_high_ || out_.pending() > session::output_high_bytes;
+            std::array<iovec, 8> parts;
+            while (!stuck && !out_.empty()) {
+                const auto n = out_.gather(parts);
+                std::size_t sum = 0;
+                for (std::size_t i = 0; i < n; ++i) {
+                    text.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+                    sum += parts[i].iov_len;
+                }
+                out_.consume(sum);
+            }
+            if (was_high_ && out_.pending() < session::output_low_bytes) {
+                was_high_ = false;
+                talk.on_output_drained();
+            }
+        } while (dirty_ || hungry_);
+        return text;
+    }
+
+    bool closing = false;
+    bool aborted = false;
+    bool stuck = false;
+
+    [[nodiscard]] std::size_t pending() const noexcept { return out_.pending(); }
+    [[nodiscard]] bool reads() const noexcept { return !paused_; }
+
+private:
+    void feed() {
+        if (closing || paused_) {
+            return;
+        }
+        const auto taken = talk.on_input(held_);
+        ASSERT_LE(taken, held_.size());
+        held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(taken));
+    }
+
+    output out_;
+    peer_info peer_;
+    std::vector<std::uint8_t> held_;
+    bool dirty_ = false;
+    bool hungry_ = false;
+    bool paused_ = false;
+    bool was_high_ = false;
+
+public:
+    http_session talk;
+};
+
+}  // namespace linnet::session::test
