@@ -16,7 +16,7 @@ namespace linnet::app {
 
 namespace {
 
-constexpr log::context here{.domain = "store"};
+constexpr log::context as_store{.domain = "store"};
 
 // The topology is small; its segments are, too, so that a new store is made quickly.
 constexpr std::uint64_t topology_segment_bytes = std::uint64_t{4} << 20;
@@ -27,13 +27,13 @@ constexpr std::uint32_t topology_log_number = 0xffff'ffff;
 
 void report(std::string_view name, const store::recovery_report& r) {
     for (const auto& d : r.skipped) {
-        log::error(here, "log {}: {} at {} + {}: skipped, as --salvage asks", name, d.what, d.segment, d.offset);
+        log::error(as_store, "log {}: {} at {} + {}: skipped, as --salvage asks", name, d.what, d.segment, d.offset);
     }
     if (r.cut_bytes != 0) {
-        log::info(here, "log {}: {} bytes at the end had never become durable and were cut", name, r.cut_bytes);
+        log::info(as_store, "log {}: {} bytes at the end had never become durable and were cut", name, r.cut_bytes);
     }
     if (r.records != 0) {
-        log::info(here, "log {}: {} records, {} bytes{}", name, r.records, r.bytes,
+        log::info(as_store, "log {}: {} records, {} bytes{}", name, r.records, r.bytes,
                   r.clean ? "" : "; it had not been closed");
     }
 }
@@ -118,7 +118,7 @@ std::optional<open_failure> data_store::open_topology(recovery_progress& progres
         return std::move(opened.error());
     }
     if (unreadable != 0 && salvage_) {
-        log::error(here, "log meta: records of an unknown kind from {} on: skipped, as --salvage asks", unreadable);
+        log::error(as_store, "log meta: records of an unknown kind from {} on: skipped, as --salvage asks", unreadable);
     } else if (unreadable != 0) {
         return failure(exit_code::io_error, fmt::format("{}/meta: the record at {} is of a kind that this version does "
                                                         "not know; a later one may have written it",
@@ -147,7 +147,7 @@ std::optional<open_failure> data_store::settle_streams() {
         return open_failure{exit_code::io_error, streams_.complaints()};
     }
     if (const auto swept = streams_.sweep(); swept != 0) {
-        log::info(here, "removed what {} deleted streams had left", swept);
+        log::info(as_store, "removed what {} deleted streams had left", swept);
     }
     return std::nullopt;
 }
@@ -183,10 +183,10 @@ bool data_store::watch_backup() {
     const std::uint64_t asked = backups_.asked();
     const bool changed = asked != request_ || (asked == 0 && cut_.wanted() != 0);
     if (changed && asked != 0) {
-        log::info(here, "a backup begins: segments are kept until it has been copied");
+        log::info(as_store, "a backup begins: segments are kept until it has been copied");
         cut_.begin();
     } else if (changed) {
-        log::info(here, "the backup has been copied, or given up");
+        log::info(as_store, "the backup has been copied, or given up");
         cut_.lift();
         backups_.forget();
         streams_.remove_left();
@@ -197,7 +197,7 @@ bool data_store::watch_backup() {
         const auto answered = backups_.answer(request_, *cuts);
         answered_ = answered.has_value();
         if (!answered) {
-            log::error(here, "{}: a backup cannot begin", answered.error());
+            log::error(as_store, "{}: a backup cannot begin", answered.error());
         }
     }
     return changed;

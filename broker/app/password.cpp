@@ -1,11 +1,11 @@
 #include "broker/app/password.hpp"
 
 #include "broker/app/base64.hpp"
+#include "broker/app/secret_bytes.hpp"
 #include "broker/base/assert.hpp"
 
 #include <argon2.h>
 #include <crypt.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -43,13 +43,9 @@ std::string salted_digest(const EVP_MD* algorithm, std::string_view salt, std::s
     return ok ? std::string{reinterpret_cast<const char*>(digest.data()), length} : std::string{};
 }
 
-bool equal(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
 bool matches_digest(const EVP_MD* algorithm, std::string_view stored, std::string_view password) {
     const auto salt = stored.substr(0, rabbitmq_salt_bytes);
-    return equal(salted_digest(algorithm, salt, password), stored.substr(rabbitmq_salt_bytes));
+    return same_secret(salted_digest(algorithm, salt, password), stored.substr(rabbitmq_salt_bytes));
 }
 
 bool matches_crypt(const std::string& stored, std::string_view password) {
@@ -60,7 +56,7 @@ bool matches_crypt(const std::string& stored, std::string_view password) {
     const auto work = std::make_unique<crypt_data>();  // 32 KiB: not for a stack
     const auto secret = std::string{password};
     const char* hashed = crypt_r(secret.c_str(), stored.c_str(), work.get());
-    return hashed != nullptr && equal(hashed, stored);
+    return hashed != nullptr && same_secret(hashed, stored);
 }
 
 // Reads "name=<number>" and the comma behind it, if any.

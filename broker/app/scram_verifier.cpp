@@ -1,6 +1,7 @@
 #include "broker/app/scram_verifier.hpp"
 
 #include "broker/app/base64.hpp"
+#include "broker/app/secret_bytes.hpp"
 #include "broker/base/assert.hpp"
 
 #include <fmt/format.h>
@@ -20,10 +21,6 @@ constexpr std::string_view prefix = "SCRAM-SHA-256$";
 constexpr std::size_t key_bytes = 32;
 constexpr std::size_t salt_bytes = 16;
 
-const unsigned char* bytes_of(std::string_view text) noexcept {
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
-
 std::string sha256(std::string_view text) {
     std::string digest(key_bytes, '\0');
     const bool ok = EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
@@ -39,10 +36,6 @@ std::string salted(std::string_view password, std::string_view salt, std::uint32
                                       static_cast<int>(key_bytes), reinterpret_cast<unsigned char*>(key.data())) == 1;
     LINNET_ASSERT(ok, "PBKDF2 is not available");
     return key;
-}
-
-bool equal(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 // What stands before the separator, taken from the front with it.
@@ -123,13 +116,13 @@ bool scram_verifier::accepts(std::string_view said, std::string_view proof) cons
     for (std::size_t i = 0; i < proof.size(); ++i) {
         client_key[i] = static_cast<char>(client_key[i] ^ proof[i]);
     }
-    return equal(sha256(client_key), stored_key_);
+    return same_secret(sha256(client_key), stored_key_);
 }
 
 std::string scram_verifier::signature(std::string_view said) const { return hmac_sha256(server_key_, said); }
 
 bool scram_verifier::opens_with(std::string_view password) const {
-    return equal(of(password, salt_, iterations_).stored_key_, stored_key_);
+    return same_secret(of(password, salt_, iterations_).stored_key_, stored_key_);
 }
 
 std::string scram_sha256(std::string_view password, std::uint32_t iterations) {

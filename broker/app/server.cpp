@@ -33,7 +33,7 @@ namespace linnet::app {
 
 namespace {
 
-constexpr log::context here{.domain = "broker"};
+constexpr log::context as_broker{.domain = "broker"};
 
 // The digest of the definitions that were imported last.
 constexpr std::string_view imported_note = "definitions";
@@ -380,11 +380,11 @@ std::optional<open_failure> server::import_file() {
         auto done = import_definitions(*read, broker_->editor(), topology(),
                                        [this](core::queue_spec& q) { return new_queue(q); });
         for (const auto& w : done.warnings) {
-            log::warning(here, "{}", w);
+            log::warning(as_broker, "{}", w);
         }
         note_changed(done.changed);
         wrong = std::move(done.errors);
-        log::info(here, "{} definitions of {} imported", wrong.empty() ? read->size() : 0, file);
+        log::info(as_broker, "{} definitions of {} imported", wrong.empty() ? read->size() : 0, file);
     }
     if (!wrong.empty()) {
         open_failure failed{exit_code::config, {}};
@@ -450,7 +450,7 @@ void server::on_store_failed(const std::string& complaint) {
 
 // At once: sessions could only wait for confirms that must not be given, and closing the logs would write more.
 void server::give_up() {
-    log::error({.domain = "store"}, "{}: nothing more can be made durable, so this ends here", store_complaint_);
+    log::error({.domain = "store"}, "{}: nothing more can be made durable, so this ends as_broker", store_complaint_);
     notifier_.stopping("the store failed");
     pid_file_.remove();
     std::_Exit(static_cast<int>(exit_code::io_error));
@@ -669,7 +669,7 @@ exit_code server::run() {
         log::error({.domain = "store"}, "{}", wrong);
         return exit_code::io_error;
     }
-    log::info(here, "stopped");
+    log::info(as_broker, "stopped");
     return exit_code::ok;
 }
 
@@ -727,14 +727,14 @@ void server::finish_transactions() {
 void server::announce() {
     const auto& c = loaded_.values;
     for (const auto& [protocol, address] : bound_) {
-        log::info(here, "listening for {} on {}", protocol, address);
+        log::info(as_broker, "listening for {} on {}", protocol, address);
     }
     for (const auto& w : loaded_.warnings) {
         log::warning({.domain = "config"}, "{}", w);
     }
     const auto line = fmt::format("Server startup complete; {} shard{}, {} listener{}", shards_.size(),
                                   shards_.size() == 1 ? "" : "s", bound_.size(), bound_.size() == 1 ? "" : "s");
-    log::info(here, "{}", line);
+    log::info(as_broker, "{}", line);
     // Test tools wait for this line on standard output, whatever the log looks like.
     if (c.log.format == log::format::text) {
         std::printf("%s\n", line.c_str());
@@ -761,7 +761,7 @@ void server::serve_signals() {
             case SIGHUP: reload(); break;
             case SIGUSR1:
                 if (auto wrong = log::reopen(); !wrong.empty()) {
-                    log::error(here, "{}", wrong);
+                    log::error(as_broker, "{}", wrong);
                 }
                 break;
             case store_failed_signal:
@@ -882,7 +882,7 @@ bool server::wait_for_connections(mono_ns deadline, bool may_hurry) {
 }
 
 void server::drain() {
-    log::info(here, "shutting down: {} connection(s) to close", connections_open());
+    log::info(as_broker, "shutting down: {} connection(s) to close", connections_open());
     notifier_.stopping("draining connections");
     for (auto& s : shards_) {
         run_on(*s.reactor, [&s] {
@@ -900,7 +900,7 @@ void server::drain() {
     }
     const mono_ns patience = loaded_.values.drain_timeout_ms * ns_per_ms;
     if (!wait_for_connections(clock_.now() + patience, true)) {
-        log::warning(here, "{} connection(s) did not close in time", connections_open());
+        log::warning(as_broker, "{} connection(s) did not close in time", connections_open());
         for (auto& s : shards_) {
             run_on(*s.reactor, [&s] { s.reactor->for_each_connection([](net::connection& c) { c.cut(); }); });
         }

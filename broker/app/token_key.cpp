@@ -2,6 +2,7 @@
 
 #include "broker/app/placed_json.hpp"
 #include "broker/app/scram_verifier.hpp"
+#include "broker/app/secret_bytes.hpp"
 
 #include <fmt/format.h>
 #include <openssl/bn.h>
@@ -43,10 +44,6 @@ using bignum = std::unique_ptr<BIGNUM, deleter<BN_free>>;
 using param_builder = std::unique_ptr<OSSL_PARAM_BLD, deleter<OSSL_PARAM_BLD_free>>;
 using param_list = std::unique_ptr<OSSL_PARAM, deleter<OSSL_PARAM_free>>;
 using ecdsa_signature = std::unique_ptr<ECDSA_SIG, deleter<ECDSA_SIG_free>>;
-
-[[nodiscard]] const unsigned char* bytes_of(std::string_view text) noexcept {
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
 
 [[nodiscard]] bignum number_of(std::string_view big_endian) {
     return bignum(BN_bin2bn(bytes_of(big_endian), static_cast<int>(big_endian.size()), nullptr));

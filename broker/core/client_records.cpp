@@ -13,7 +13,7 @@ namespace linnet::core {
 
 namespace {
 
-constexpr std::uint8_t record_version = 1;
+constexpr std::uint8_t client_record_version = 1;
 
 [[nodiscard]] constexpr bool is_will(position id) noexcept { return (id & 1U) != 0; }
 
@@ -35,7 +35,7 @@ struct will_head {
 
 [[nodiscard]] std::optional<will_head> read_will(std::span<const std::uint8_t> bytes) {
     byte_reader in(bytes);
-    const bool known = in.get<std::uint8_t>() == record_version;
+    const bool known = in.get<std::uint8_t>() == client_record_version;
     will_head h;
     h.due = in.get<wall_ns>();
     h.vhost = in.get_text();
@@ -69,7 +69,7 @@ void client_registry::record(entry& e) {
     auto& k = kept_of(e);
     weigh(e);
     byte_writer out;
-    out.put(record_version);
+    out.put(client_record_version);
     out.put(++k.version);
     out.put_flag(e.now == phase::ending);
     out.put(e.expiry_s);
@@ -110,7 +110,7 @@ bool client_registry::record_mark(entry& e, std::uint32_t number, bool set) {
     }
     auto& k = *e.kept;
     byte_writer out;
-    out.put(record_version);
+    out.put(client_record_version);
     out.put(e.id);
     out.put(k.version);
     out.put(number);
@@ -126,7 +126,7 @@ void client_registry::record_will(position id, will& w, const entry& of) {
         return;
     }
     byte_writer out;
-    out.put(record_version);
+    out.put(client_record_version);
     out.put(context_.wall_now() + (w.due - context_.now()));
     out.put_text(context_.name_of(w.who.vhost));
     // A grant is not stored. Nobody has no name, so that no user of the same name speaks in its place.
@@ -260,7 +260,7 @@ struct client_registry::recovering {
 
 bool client_registry::recovered_client::read(const recovered_message& m) {
     byte_reader in(m.body);
-    const bool known = in.get<std::uint8_t>() == record_version;
+    const bool known = in.get<std::uint8_t>() == client_record_version;
     const auto number = in.get<std::uint64_t>();
     if (known && in.ok() && number == version) {
         return true;  // a copy of what has been read
@@ -331,7 +331,7 @@ void client_registry::on_recovered_settled(position first, std::uint64_t count) 
 
 bool client_registry::on_recovered_keys(std::span<const std::uint8_t> keys, log_position at) {
     byte_reader in(keys);
-    const bool known = in.get<std::uint8_t>() == record_version;
+    const bool known = in.get<std::uint8_t>() == client_record_version;
     const auto id = in.get<position>();
     const auto version = in.get<std::uint64_t>();
     const auto number = in.get<std::uint32_t>();

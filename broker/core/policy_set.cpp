@@ -24,7 +24,7 @@ std::string_view to_text(policy_scope scope) noexcept {
 
 namespace {
 
-[[nodiscard]] bool is_text(const value& v) { return v.as_string() != nullptr; }
+[[nodiscard]] bool is_string(const value& v) { return v.as_string() != nullptr; }
 template <std::int64_t Least, std::int64_t Most>
 [[nodiscard]] bool is_number(const value& v) {
     const auto* n = v.as_integer();
@@ -69,9 +69,9 @@ struct setting {
     bool operators = false;   // operator policies may set it: it is a limit
 };
 constexpr std::array<setting, 26> settings{{
-    {"alternate-exchange", is_text, "alternate exchange name"},
-    {"dead-letter-exchange", is_text, "dead letter exchange name"},
-    {"dead-letter-routing-key", is_text, "dead letter routing key"},
+    {"alternate-exchange", is_string, "alternate exchange name"},
+    {"dead-letter-exchange", is_string, "dead letter exchange name"},
+    {"dead-letter-routing-key", is_string, "dead letter routing key"},
     {"dead-letter-strategy", is_strategy, "dead letter strategy"},
     {"message-ttl", is_number<0, duration_max_ms>, "message TTL", true},
     {"expires", is_number<1, duration_max_ms>, "queue expiry", true},
@@ -99,7 +99,7 @@ constexpr std::array<setting, 26> settings{{
     {"deduplication-header", is_name, "deduplication header"},
 }};
 
-[[nodiscard]] error refused(std::string text) { return {error_kind::precondition_failed, std::move(text)}; }
+[[nodiscard]] error no_policy(std::string text) { return {error_kind::precondition_failed, std::move(text)}; }
 
 [[nodiscard]] bool covers_queue(policy_scope scope, queue_type type) noexcept {
     switch (scope) {
@@ -123,7 +123,7 @@ constexpr std::array<setting, 26> settings{{
 
 outcome<void> check_policy(const policy& p, policy_kind kind) {
     if (p.definition.empty()) {
-        return fail(refused("no policy provided"));
+        return fail(no_policy("no policy provided"));
     }
     for (const auto& [key, v] : p.definition) {
         const auto at = std::ranges::find(settings, std::string_view(key), &setting::key);

@@ -12,7 +12,7 @@ namespace linnet::core {
 
 namespace {
 
-constexpr std::uint8_t record_version = 1;
+constexpr std::uint8_t reply_record_version = 1;
 
 // A record's position: the handle's number, then which of its records it is: 0 the handle itself, 1 the answer, from 2
 // on progress, by its number.
@@ -40,7 +40,7 @@ void reply_registry::record(entry& e) {
         by_id_.emplace(e.id, &e);
     }
     byte_writer out;
-    out.put(record_version);
+    out.put(reply_record_version);
     out.put(e.ends_at);
     out.put(e.lasts);
     out.put(kept->keep_for);
@@ -171,7 +171,7 @@ struct reply_registry::recovering {
 
 bool reply_registry::recovered_reply::read(const recovered_message& m) {
     byte_reader in(m.body);
-    const bool known = in.get<std::uint8_t>() == record_version;
+    const bool known = in.get<std::uint8_t>() == reply_record_version;
     ends_at = in.get<wall_ns>();
     lasts = in.get<mono_ns>();
     keep_for = in.get<mono_ns>();

@@ -20,7 +20,7 @@ constexpr unsigned vhost_shift = 40;
     return pos & ((std::uint64_t{1} << vhost_shift) - 1);
 }
 
-constexpr std::uint8_t record_version = 1;
+constexpr std::uint8_t retained_record_version = 1;
 
 }  // namespace
 
@@ -94,7 +94,7 @@ void retained_store::name(values& v, std::uint32_t number) {
         return;
     }
     byte_writer out;
-    out.put(record_version);
+    out.put(retained_record_version);
     out.put(number);
     out.put_text(v.name);
     v.named_at = log_->record_keys(retained_of(number_), out.bytes());
@@ -336,7 +336,7 @@ void retained_store::on_recovered_settled(position first, std::uint64_t count) {
 
 bool retained_store::on_recovered_keys(std::span<const std::uint8_t> keys, log_position at) {
     byte_reader in(keys);
-    const bool known = in.get<std::uint8_t>() == record_version;
+    const bool known = in.get<std::uint8_t>() == retained_record_version;
     const auto number = in.get<std::uint32_t>();
     const auto name = in.get_text();
     if (!known || !in.ok() || !in.at_end()) {

@@ -7,7 +7,7 @@
 namespace linnet::core {
 
 namespace {
-constexpr auto own_slot = static_cast<std::uint32_t>(own_waiter::once);
+constexpr auto once_slot = static_cast<std::uint32_t>(own_waiter::once);
 }  // namespace
 
 publish_result shard::publish_once(message_ptr m, const vhost_node& v, const route& r, const client_ticket& client,
@@ -23,7 +23,7 @@ publish_result shard_once::publish(message_ptr m, const vhost_node& v, const sha
     under_way u{client, number, true, confirm};
     const std::uint64_t id = ++last_;
     tell(u, mark_step::expected);
-    const session_handle self{own_slot, 0, home_.self.id()};
+    const session_handle self{once_slot, 0, home_.self.id()};
     publish_result out = home_.stores.empty() ? home_.self.publish(std::move(m), v, r, self, 0, id)
                                               : transact(std::move(m), v, r, u, id);
     u.accepted = !out.rejected;
@@ -43,7 +43,7 @@ publish_result shard_once::transact(message_ptr m, const vhost_node& v, const sh
     if (!out.rejected) {
         mark(u);
     }
-    out.pending = home_.self.end_transaction({own_slot, 0, home_.self.id()}, 0, id);
+    out.pending = home_.self.end_transaction({once_slot, 0, home_.self.id()}, 0, id);
     return out;
 }
 

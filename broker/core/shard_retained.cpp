@@ -7,7 +7,7 @@
 namespace linnet::core {
 
 namespace {
-constexpr auto own_slot = static_cast<std::uint32_t>(own_waiter::retained);
+constexpr auto retained_slot = static_cast<std::uint32_t>(own_waiter::retained);
 }  // namespace
 
 std::uint16_t shard_retained::home_of(vhost_id v) const noexcept { return home_.parts.homes().of_retained(v); }
@@ -41,7 +41,7 @@ publish_result shard_retained::publish(message_ptr m, const vhost_node& v, const
     }
     durable_waiter routed = confirm;
     routed.sequence = id;
-    routed.slot = own_slot;
+    routed.slot = retained_slot;
     routed.generation = 0;
     routed.sink_tag = 0;
     publish_result out = home_.publish_rest(std::move(m), r, routed);
@@ -65,7 +65,7 @@ retained_store::outcome shard_retained::keep(const message_ptr& m, vhost_id v, s
         if (kept == outcome::recorded && publish != 0) {
             durable_waiter w;
             w.sequence = publish;
-            w.slot = own_slot;
+            w.slot = retained_slot;
             w.publisher = home_.self.id();
             home_.wait_for(log_bit(log), w);
         }
@@ -75,7 +75,7 @@ retained_store::outcome shard_retained::keep(const message_ptr& m, vhost_id v, s
     m.get()->mark_shared();
     home_.send(to, {.kind = command_kind::retain,
                     .count = 0,
-                    .retain = {m.share().detach(), publish, 0, {own_slot, 0}, 0, v.value, log}});
+                    .retain = {m.share().detach(), publish, 0, {retained_slot, 0}, 0, v.value, log}});
     return publish != 0 ? outcome::recorded : outcome::done;
 }
 

@@ -45,7 +45,7 @@ result<std::vector<mqtt_message>> retained(mqtt_client& client, const std::strin
     }
 }
 
-exit_code list(const invocation& call) {
+exit_code list_retained(const invocation& call) {
     return with_mqtt(call, [&](mqtt_client& client) {
         const auto filter = call.word("filter");
         return retained(client, filter.empty() ? "#" : filter).map([&](const std::vector<mqtt_message>& all) {
@@ -66,7 +66,7 @@ exit_code list(const invocation& call) {
     });
 }
 
-exit_code show(const invocation& call) {
+exit_code show_retained(const invocation& call) {
     return with_mqtt(call, [&](mqtt_client& client) -> result<void> {
         const auto all = retained(client, call.word("topic"));
         if (!all) {
@@ -175,8 +175,8 @@ std::vector<command_spec> mqtt_commands() {
     const auto filter = word_spec{"filter", "A topic filter, as plant/+/temperature (#)", false};
     const auto mqtt_url = option_spec{"--mqtt-url", "URL", "Where the broker speaks MQTT, if not on the usual port"};
     return {
-        {"retained", "ls", "Show retained values", {broker, rows}, {filter}, {mqtt_url}, list},
-        {"retained", "get", "Print the retained value of a topic", {broker}, {topic}, {mqtt_url}, show},
+        {"retained", "ls", "Show retained values", {broker, rows}, {filter}, {mqtt_url}, list_retained},
+        {"retained", "get", "Print the retained value of a topic", {broker}, {topic}, {mqtt_url}, show_retained},
         {"retained",
          "set",
          "Set the retained value of a topic",

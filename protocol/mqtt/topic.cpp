@@ -1,12 +1,10 @@
 #include "protocol/mqtt/topic.hpp"
 
+#include "protocol/mqtt/eight_bytes.hpp"
 #include "protocol/wire/utf8.hpp"
 
 namespace linnet::mqtt {
 namespace {
-
-constexpr std::uint64_t ones = 0x0101'0101'0101'0101;
-constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
 
 // Not 0 if a byte is 0; may also be if none is, but then a byte is 1 (or 0x80 and more, seen elsewhere).
 constexpr std::uint64_t zero_bytes(std::uint64_t word) noexcept { return (word - ones) & ~word & high_bits; }

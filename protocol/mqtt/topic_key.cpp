@@ -1,5 +1,6 @@
 #include "protocol/mqtt/topic_key.hpp"
 
+#include "protocol/mqtt/eight_bytes.hpp"
 #include "protocol/mqtt/topic.hpp"
 #include "protocol/wire/bytes.hpp"
 
@@ -20,9 +21,6 @@ struct spelling {
 };
 constexpr spelling of_topics{'/', {{{'/', "2F"}, {'+', "2B"}, {'#', "23"}}}};
 constexpr spelling of_keys{'.', {{{'.', "2E"}, {'*', "2A"}, {'#', "23"}}}};
-
-constexpr std::uint64_t ones = 0x0101'0101'0101'0101;
-constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
 
 // The high bit of each byte that is `c`, and no other.
 [[nodiscard]] constexpr std::uint64_t bytes_that_are(char c, std::uint64_t word) noexcept {

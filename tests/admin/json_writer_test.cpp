@@ -29,7 +29,7 @@ void write_row(json_writer& w) {
         .end();
 }
 
-std::string row(const column_list& columns) {
+std::string row_text(const column_list& columns) {
     std::string out;
     json_writer w(out, &columns);
     write_row(w);
@@ -37,19 +37,20 @@ std::string row(const column_list& columns) {
 }
 
 TEST(JsonWriter, WritesEverythingWithoutColumns) {
-    EXPECT_EQ(row({}), R"({"name":"q\"1","messages":3,"message_stats":{"publish":7,"publish_details":{"rate":0.5}},)"
-                       R"("tags":["a",null],"durable":true})");
+    EXPECT_EQ(row_text({}),
+              R"({"name":"q\"1","messages":3,"message_stats":{"publish":7,"publish_details":{"rate":0.5}},)"
+              R"("tags":["a",null],"durable":true})");
 }
 
 TEST(JsonWriter, WritesWhatColumnsNameAndWhatLiesWithin) {
-    EXPECT_EQ(row({"messages"}), R"({"messages":3})");
-    EXPECT_EQ(row({"message_stats.publish_details.rate", "name"}),
+    EXPECT_EQ(row_text({"messages"}), R"({"messages":3})");
+    EXPECT_EQ(row_text({"message_stats.publish_details.rate", "name"}),
               R"({"name":"q\"1","message_stats":{"publish_details":{"rate":0.5}}})");
-    EXPECT_EQ(row({"message_stats.publish"}), R"({"message_stats":{"publish":7}})");
-    EXPECT_EQ(row({"tags", "durable"}), R"({"tags":["a",null],"durable":true})");
-    EXPECT_EQ(row({"mess", "messages.more"}), R"({"messages":3})")
+    EXPECT_EQ(row_text({"message_stats.publish"}), R"({"message_stats":{"publish":7}})");
+    EXPECT_EQ(row_text({"tags", "durable"}), R"({"tags":["a",null],"durable":true})");
+    EXPECT_EQ(row_text({"mess", "messages.more"}), R"({"messages":3})")
         << "a scalar has nothing within: it is what is meant";
-    EXPECT_EQ(row({"nothing"}), "{}");
+    EXPECT_EQ(row_text({"nothing"}), "{}");
 }
 
 TEST(JsonWriter, KeepsFloatsApartFromIntegers) {

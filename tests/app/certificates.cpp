@@ -12,7 +12,7 @@ namespace {
 
 using bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
 
-std::string text_of(BIO* memory) {
+std::string written_to(BIO* memory) {
     auto text = std::string(BIO_pending(memory), '\0');
     BIO_read(memory, text.data(), static_cast<int>(text.size()));
     return text;
@@ -39,7 +39,7 @@ pem_pair make_certificate() {
     const auto key_text = memory();
     PEM_write_bio_X509(certificate_text.get(), certificate.get());
     PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-    return {text_of(certificate_text.get()), text_of(key_text.get())};
+    return {written_to(certificate_text.get()), written_to(key_text.get())};
 }
 
 std::string encrypted_key(const pem_pair& pair, std::string password) {
@@ -49,7 +49,7 @@ std::string encrypted_key(const pem_pair& pair, std::string password) {
     const auto out = memory();
     PEM_write_bio_PrivateKey(out.get(), key.get(), EVP_aes_256_cbc(), reinterpret_cast<unsigned char*>(password.data()),
                              static_cast<int>(password.size()), nullptr, nullptr);
-    return text_of(out.get());
+    return written_to(out.get());
 }
 
 }  // namespace linnet::test

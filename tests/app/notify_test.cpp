@@ -20,7 +20,7 @@ namespace {
 using test::temporary_directory;
 using ::testing::HasSubstr;
 
-std::string text_of(const std::string& file) {
+std::string told_in(const std::string& file) {
     auto stream = std::ifstream{file};
     return {std::istreambuf_iterator<char>{stream}, {}};
 }
@@ -137,7 +137,7 @@ TEST(AtomicFile, ReplacesTheOldOneWhole) {
     const auto directory = temporary_directory{};
     const auto file = directory.write("ports.json", "something much longer than the new text");
     EXPECT_EQ(write_file_atomically(file, "new"), "");
-    EXPECT_EQ(text_of(file), "new");
+    EXPECT_EQ(told_in(file), "new");
     auto count = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator{directory.path()}) {
         ++count;
@@ -159,7 +159,7 @@ TEST(PidFile, IsRemovedAtTheEnd) {
     {
         auto file = pid_file{};
         EXPECT_EQ(file.write(path), "");
-        EXPECT_EQ(text_of(path), std::to_string(::getpid()) + '\n');
+        EXPECT_EQ(told_in(path), std::to_string(::getpid()) + '\n');
     }
     EXPECT_FALSE(std::filesystem::exists(path));
 }
@@ -172,7 +172,7 @@ TEST(PidFile, OfASuccessorIsLeftAlone) {
         EXPECT_EQ(file.write(path), "");
         directory.write("linnetd.pid", "1\n");
     }
-    EXPECT_EQ(text_of(path), "1\n");
+    EXPECT_EQ(told_in(path), "1\n");
 }
 
 }  // namespace

@@ -31,10 +31,10 @@ public:
     const queue_handle sink;
 };
 
-struct placement {
+struct two_places {
     std::size_t publisher, subscriber;
 };
-class Subscribers : public testing::TestWithParam<placement> {
+class Subscribers : public testing::TestWithParam<two_places> {
 protected:
     cluster c{2};
     test_session publisher{c.at(GetParam().publisher)};
@@ -90,7 +90,7 @@ TEST_P(Subscribers, AreConfirmedToPublishersWithQueuesBesideThem) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Everywhere, Subscribers,
-                         testing::Values(placement{0, 0}, placement{0, 1}, placement{1, 0}, placement{1, 1}),
+                         testing::Values(two_places{0, 0}, two_places{0, 1}, two_places{1, 0}, two_places{1, 1}),
                          [](const auto& i) {
                              return "P" + std::to_string(i.param.publisher) + "S" + std::to_string(i.param.subscriber);
                          });

@@ -32,16 +32,18 @@ using words = std::vector<std::string>;
 }
 
 // The definition, word for word: what the tree must agree with.
-[[nodiscard]] bool matches(const words& p, std::size_t i, const words& k, std::size_t j) {
+[[nodiscard]] bool model_matches(const words& p, std::size_t i, const words& k, std::size_t j) {
     if (i == p.size()) {
         return j == k.size();
     }
     if (p[i] == "#") {
-        return matches(p, i + 1, k, j) || (j < k.size() && matches(p, i, k, j + 1));
+        return model_matches(p, i + 1, k, j) || (j < k.size() && model_matches(p, i, k, j + 1));
     }
-    return j < k.size() && (p[i] == "*" || p[i] == k[j]) && matches(p, i + 1, k, j + 1);
+    return j < k.size() && (p[i] == "*" || p[i] == k[j]) && model_matches(p, i + 1, k, j + 1);
 }
-[[nodiscard]] bool matches(std::string_view p, std::string_view k) { return matches(split(p), 0, split(k), 0); }
+[[nodiscard]] bool model_matches(std::string_view p, std::string_view k) {
+    return model_matches(split(p), 0, split(k), 0);
+}
 
 [[nodiscard]] node_ref<binding_node> binding_for(std::string_view key, std::uint32_t queue, bool hide = false) {
     static const value_table none;
@@ -74,7 +76,7 @@ struct forest {
     [[nodiscard]] std::multiset<const binding_node*> expected(std::string_view key) const {
         std::multiset<const binding_node*> out;
         for (const auto& b : bindings) {
-            if (matches(b->key(), key)) {
+            if (model_matches(b->key(), key)) {
                 out.insert(b.get());
             }
         }
@@ -162,7 +164,7 @@ TEST(TopicTree, FollowsTheTablesOfTheProtocols) {
         f.add(binding_for(r.pattern, 1));
         topic_match m;
         EXPECT_EQ(f.found(r.key, m).size(), r.matches ? 1U : 0U) << r.pattern << " | " << r.key;
-        EXPECT_EQ(matches(r.pattern, r.key), r.matches) << "the model itself: " << r.pattern << " | " << r.key;
+        EXPECT_EQ(model_matches(r.pattern, r.key), r.matches) << "the model itself: " << r.pattern << " | " << r.key;
     }
 }
 

@@ -10,13 +10,13 @@
 namespace linnet::lockfree {
 namespace {
 
-int alive = 0;
+int letters_alive = 0;
 
 struct letter : inbox_hook<letter> {
-    explicit letter(int n) : number(n) { ++alive; }
+    explicit letter(int n) : number(n) { ++letters_alive; }
     letter(const letter&) = delete;
     letter& operator=(const letter&) = delete;
-    ~letter() { --alive; }
+    ~letter() { --letters_alive; }
     int number;
 };
 
@@ -56,7 +56,7 @@ TEST(MpscInbox, ItemsPushedWhileABatchIsReadWaitForTheNext) {
 }
 
 TEST(MpscInbox, DeletesWhatWasNeverTakenOrPopped) {
-    ASSERT_EQ(alive, 0);
+    ASSERT_EQ(letters_alive, 0);
     {
         inbox box;
         push(box, 1);
@@ -65,10 +65,10 @@ TEST(MpscInbox, DeletesWhatWasNeverTakenOrPopped) {
         EXPECT_EQ(batch.pop_front()->number, 1);
         push(box, 3);
         auto moved = std::move(batch);
-        EXPECT_EQ(alive, 2);
+        EXPECT_EQ(letters_alive, 2);
         EXPECT_FALSE(moved.empty());
     }
-    EXPECT_EQ(alive, 0);
+    EXPECT_EQ(letters_alive, 0);
 }
 
 TEST(MpscInbox, BehavesLikeADeque) {
@@ -86,7 +86,7 @@ TEST(MpscInbox, BehavesLikeADeque) {
         }
     }
     static_cast<void>(box.take_all());
-    EXPECT_EQ(alive, 0);
+    EXPECT_EQ(letters_alive, 0);
 }
 
 }  // namespace

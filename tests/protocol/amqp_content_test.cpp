@@ -24,7 +24,7 @@ void expect_refused(const bytes& block, fault why) {
     EXPECT_EQ(view.reason(), why) << to_hex(block) << ": " << describe(view.reason());
 }
 
-basic_properties_view parsed(wire::bytes_view block) {
+basic_properties_view properties_in(wire::bytes_view block) {
     const auto view = basic_properties_view::parse(block);
     EXPECT_TRUE(view) << to_hex(block);
     return view ? *view : basic_properties_view{};
@@ -56,7 +56,7 @@ TEST(Properties, LookAsPikaMakesThem) {
     ASSERT_TRUE(header);
     EXPECT_EQ(header->body_size, 300U);
 
-    const auto view = parsed(header->properties);
+    const auto view = properties_in(header->properties);
     EXPECT_EQ(view.flags(), 0xFFFC);
     EXPECT_EQ(view.content_type(), "text/plain");
     EXPECT_EQ(view.content_encoding(), "utf-8");
@@ -98,7 +98,7 @@ TEST(Properties, LookAsPikaMakesThem) {
 }
 
 TEST(Properties, AreAbsentUnlessTheirFlagIsSet) {
-    const auto view = parsed(no_properties);
+    const auto view = properties_in(no_properties);
     EXPECT_EQ(view.flags(), 0);
     EXPECT_FALSE(view.content_type() || view.headers() || view.delivery_mode() || view.timestamp() ||
                  view.cluster_id());
@@ -132,7 +132,7 @@ TEST(Properties, AgreeInBothReadingsOnEveryCombinationOfFlags) {
         }
         const std::string block = builder.encode();
         ASSERT_EQ(block.size(), builder.encoded_size());
-        const auto view = parsed(wire::as_bytes(block));
+        const auto view = properties_in(wire::as_bytes(block));
         const auto summary = summarise_properties(wire::as_bytes(block));
         ASSERT_TRUE(summary);
         ASSERT_EQ(view.flags(), set);
@@ -178,7 +178,7 @@ TEST(Properties, AreRefusedWithFlagsBeyondTheFourteen) {
 
 TEST(Properties, AreReadBehindFurtherWordsOfZeros) {
     const bytes block = from_hex("1001 0001 0000 02");
-    const auto view = parsed(block);
+    const auto view = properties_in(block);
     EXPECT_EQ(view.delivery_mode(), 2);
     EXPECT_EQ(view.flags(), 0x1000);
     EXPECT_EQ(summarise_properties(block)->delivery_mode, 2);
@@ -198,12 +198,12 @@ TEST(PropertiesBuilder, ChangesAndRemovesAndKeepsTheRest) {
     basic_properties_builder made;
     made.set_text(property::content_type, "text/plain").set_delivery_mode(2).set_text(property::expiration, "100");
     const std::string block = made.encode();
-    basic_properties_builder changed{parsed(wire::as_bytes(block))};
+    basic_properties_builder changed{properties_in(wire::as_bytes(block))};
     changed.remove(property::expiration).remove(property::app_id).set_priority(3).set_priority(4);
     changed.set_headers(table_view{});
     const std::string result = changed.encode();
     EXPECT_EQ(result.size(), changed.encoded_size());
-    const auto view = parsed(wire::as_bytes(result));
+    const auto view = properties_in(wire::as_bytes(result));
     EXPECT_EQ(view.content_type(), "text/plain");
     EXPECT_EQ(view.delivery_mode(), 2);
     EXPECT_EQ(view.priority(), 4);

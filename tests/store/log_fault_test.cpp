@@ -13,7 +13,7 @@
 namespace linnet::test {
 namespace {
 
-enum class lasting : std::uint8_t { once, for_ever };
+enum class fault_lasts : std::uint8_t { once, for_ever };
 
 struct life {
     simulated_disk medium{{.seed = 1}};
@@ -118,7 +118,7 @@ void check(const life& l, store::disk_image found) {
     }
 }
 
-class LogFault : public ::testing::TestWithParam<std::tuple<int, lasting>> {};
+class LogFault : public ::testing::TestWithParam<std::tuple<int, fault_lasts>> {};
 
 TEST_P(LogFault, LosesNothingWhateverFails) {
     const auto [error, how_long] = GetParam();
@@ -127,7 +127,7 @@ TEST_P(LogFault, LosesNothingWhateverFails) {
         ++nth;
         SCOPED_TRACE(std::string(std::strerror(error)) + " at operation " + std::to_string(nth));
         life l;
-        if (how_long == lasting::once) {
+        if (how_long == fault_lasts::once) {
             l.medium.fail_at(nth, error);
         } else {
             l.medium.fail_from(nth, error);
@@ -148,7 +148,7 @@ TEST_P(LogFault, LosesNothingWhateverFails) {
 
 INSTANTIATE_TEST_SUITE_P(Every, LogFault,
                          ::testing::Combine(::testing::Values(EIO, ENOSPC),
-                                            ::testing::Values(lasting::once, lasting::for_ever)));
+                                            ::testing::Values(fault_lasts::once, fault_lasts::for_ever)));
 
 // No room for another segment is no failure: what is asked to wait goes on when there is some again.
 TEST(LogFull, GoesOnWhenThereIsRoomAgain) {

@@ -15,11 +15,11 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-constexpr std::uint64_t file_bytes = 4 * disk::block;
+constexpr std::uint64_t small_file = 4 * disk::block;
 
 // A medium with one file of zeros that is there for good.
 struct bench {
-    explicit bench(const simulation& how = {}) : medium(how), d(medium.attach()), f(must(d->create("a", file_bytes))) {
+    explicit bench(const simulation& how = {}) : medium(how), d(medium.attach()), f(must(d->create("a", small_file))) {
         must(d->sync_folder());
     }
     simulated_disk medium;
@@ -142,18 +142,18 @@ TEST(SimulatedDisk, NamesStayOnceTheFolderIsSynced) {
 
 TEST(SimulatedDisk, APreparedFileIsThereWholeOrNotAtAll) {
     bench b;
-    b.d->prepare("b", file_bytes, 3);
+    b.d->prepare("b", small_file, 3);
     b.d->submit();
     std::set<std::size_t> sizes;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         const disk_image i = b.medium.crash(seed);
         sizes.insert(i.contains("b") ? i.at("b").size() : 0);
     }
-    EXPECT_THAT(sizes, ElementsAre(0U, file_bytes));
+    EXPECT_THAT(sizes, ElementsAre(0U, small_file));
     EXPECT_FALSE(b.d->open("b").has_value());
     b.medium.finish_all();
-    EXPECT_EQ(b.medium.crash(1).at("b"), std::vector<std::uint8_t>(file_bytes));
-    EXPECT_EQ(must(b.d->size(must(b.d->open("b")))), file_bytes);
+    EXPECT_EQ(b.medium.crash(1).at("b"), std::vector<std::uint8_t>(small_file));
+    EXPECT_EQ(must(b.d->size(must(b.d->open("b")))), small_file);
 }
 
 TEST(SimulatedDisk, ALieIsFoundOutByACrashOnly) {
@@ -228,9 +228,9 @@ TEST(SimulatedDisk, AFailedWriteDoesNotComeBackOverALaterOne) {
 }
 
 TEST(SimulatedDisk, IsFullWhenItIs) {
-    bench b({.capacity_bytes = 2 * file_bytes, .prompt = true});
-    EXPECT_EQ(must(b.d->free_bytes()), file_bytes);
-    must(b.d->create("b", file_bytes));
+    bench b({.capacity_bytes = 2 * small_file, .prompt = true});
+    EXPECT_EQ(must(b.d->free_bytes()), small_file);
+    must(b.d->create("b", small_file));
     b.d->prepare("c", disk::block, 9);
     b.d->submit();
     EXPECT_EQ(polled(*b.d).at(0).error, ENOSPC);
@@ -254,7 +254,7 @@ TEST(SimulatedDiskDeathTest, NoticesMistakes) {
     bench b;
     block_buffer x(2, 1);
     EXPECT_DEATH(b.d->write(b.f, 1, x.bytes(), 1), "not in blocks");
-    EXPECT_DEATH(b.d->write(b.f, file_bytes, x.bytes(), 1), "beyond the end");
+    EXPECT_DEATH(b.d->write(b.f, small_file, x.bytes(), 1), "beyond the end");
     b.d->write(b.f, 0, x.bytes(), 1);
     EXPECT_DEATH(b.d->write(b.f, disk::block, x.bytes().first(disk::block), 2), "two writes to one block");
     b.d->submit();
