@@ -120,11 +120,15 @@ struct limits_config {
 
 enum class topic_mode : std::uint8_t { exact, rabbitmq };
 
+// Of a broker that has been given no users.
+inline constexpr std::string_view first_user = "guest";
+inline constexpr std::string_view first_password = "guest";
+
 struct mqtt_config {
     std::string exchange;
     topic_mode topics = topic_mode::exact;
     std::string vhost;
-    std::string anonymous_user;  // empty: clients without a user name are refused
+    std::string anonymous_user;  // empty: clients without a user name are refused; guest: with its first password
     std::uint16_t receive_maximum = 0;
     std::uint16_t inflight_max = 0;
     std::uint16_t topic_alias_maximum = 0;

@@ -188,11 +188,12 @@ private:
     }
 
     void add_guest() {
-        values_.users.push_back({"guest", salted_sha256("guest"), {"administrator"}, /*loopback_only=*/true});
+        values_.users.push_back(
+            {std::string(first_user), salted_sha256(first_password), {"administrator"}, /*loopback_only=*/true});
         for (const auto& vhost : values_.vhosts) {
-            const auto has = [&](const permission_config& p) { return p.user == "guest" && p.vhost == vhost.name; };
+            const auto has = [&](const permission_config& p) { return p.user == first_user && p.vhost == vhost.name; };
             if (std::ranges::none_of(values_.permissions, has)) {
-                values_.permissions.push_back({"guest", vhost.name, ".*", ".*", ".*"});
+                values_.permissions.push_back({std::string(first_user), vhost.name, ".*", ".*", ".*"});
             }
         }
     }

@@ -240,8 +240,9 @@ constexpr auto mqtt_keys = std::array{
     key{.name = "vhost", .type = text, .fallback = "\"/\"",
         .description = "The vhost of clients whose user name has none in front (\"vhost:user\").",
         .at = member<&mqtt_config::vhost>, .when = on_restart, .required = true},
-    key{.name = "anonymous_user", .type = text, .fallback = "\"\"",
-        .description = "Who clients are that send no user name. Empty: they are refused.",
+    key{.name = "anonymous_user", .type = text, .fallback = "\"guest\"",
+        .description = "Who clients are that send no user name. Empty: they are refused. As guest they have guest's first "
+                       "password: they get in from this machine as long as nobody has changed it.",
         .at = member<&mqtt_config::anonymous_user>, .when = on_restart},
     key{.name = "receive_maximum", .type = integer, .fallback = "1024",
         .description = "Publishes of QoS 1 and 2 that a client may have under way.",

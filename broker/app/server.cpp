@@ -83,6 +83,9 @@ constexpr std::uint64_t ws_message_bytes_max = std::uint64_t{1} << 30;
     s.topic_mode = m.topics == topic_mode::exact ? mqtt::name_mode::exact : mqtt::name_mode::rabbitmq;
     s.vhost = m.vhost;
     s.anonymous_user = m.anonymous_user;
+    if (m.anonymous_user == first_user) {
+        s.anonymous_password = first_password;
+    }
     s.receive_maximum = m.receive_maximum;
     s.inflight_max = m.inflight_max;
     s.topic_alias_maximum = m.topic_alias_maximum;

@@ -250,6 +250,7 @@ private:
     // Getting acquainted (mqtt_session_connect.cpp).
     void enter_as(std::string_view name);
     void take_identity(const mqtt::connect& c);
+    void check_password(std::string_view user, std::string_view password);
     // What "vhost:user" means.
     struct identity {
         std::string_view vhost;

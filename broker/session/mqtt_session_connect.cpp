@@ -104,18 +104,21 @@ void mqtt_session::take_limits(const mqtt::connect& c) {
 
 void mqtt_session::take_identity(const mqtt::connect& c) {
     const auto peer = host_.peer();
-    if (!c.user_name) {
-        if (!peer.certificate_name.empty()) {
-            on_login(authenticator_.verify_certificate(peer.certificate_name));
-        } else if (!settings_.anonymous_user.empty()) {
-            on_login(authenticator_.verify_certificate(settings_.anonymous_user));
-        } else {
-            on_login({});
-        }
-        return;
+    if (c.user_name) {
+        check_password(identity_of(*c.user_name).user, wire::as_text(c.password.value_or(wire::bytes_view{})));
+    } else if (!peer.certificate_name.empty()) {
+        on_login(authenticator_.verify_certificate(peer.certificate_name));
+    } else if (settings_.anonymous_password) {
+        check_password(settings_.anonymous_user, *settings_.anonymous_password);
+    } else if (!settings_.anonymous_user.empty()) {
+        on_login(authenticator_.verify_certificate(settings_.anonymous_user));
+    } else {
+        on_login({});
     }
-    const auto user = identity_of(*c.user_name).user;
-    const auto password = wire::as_text(c.password.value_or(wire::bytes_view{}));
+}
+
+void mqtt_session::check_password(std::string_view user, std::string_view password) {
+    const auto peer = host_.peer();
     auto verdict = authenticator_.verify({std::string(user), std::string(password), peer.peer_address, peer.loopback},
                                          *this);
     if (verdict) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,8 +22,10 @@ struct mqtt_settings {
     mqtt::name_mode topic_mode = mqtt::name_mode::exact;
     std::map<std::string, mqtt::name_mode, std::less<>> topic_modes;  // of vhosts that have one of their own
     std::string vhost = "/";
-    // Who clients without a user name are; empty: they are refused.
+    // Who clients without a user name are; empty: they are refused. With a password they are that user as long as it is
+    // the user's, and from where that user may come.
     std::string anonymous_user;
+    std::optional<std::string> anonymous_password;
 
     // How many publishes of QoS 1 and 2 may be under way: from a client, and to one that does not say.
     std::uint16_t receive_maximum = 1024;

@@ -69,6 +69,22 @@ TEST(MqttConnect, RefusesInTheWordsOfTheVersion) {
               "CONNACK 8c [Reason String=the only authentication method is SCRAM-SHA-256] closed");
 }
 
+TEST(MqttConnect, WhoHasNoNameIsWhoTheConfigurationSays) {
+    const auto answer = [](std::string_view user, std::optional<std::string> password) {
+        world w;
+        w.mqtt.anonymous_user = user;
+        w.mqtt.anonymous_password = std::move(password);
+        mqtt_peer p(w);
+        p.connect("me", {.user = ""});
+        return p.said() + (p.closed ? " closed" : "");
+    };
+    EXPECT_EQ(answer("guest", std::nullopt), "CONNACK 00");
+    EXPECT_EQ(answer("guest", "guest"), "CONNACK 00");
+    EXPECT_EQ(answer("guest", "changed since"), "CONNACK 86 closed");
+    EXPECT_EQ(answer("somebody", std::nullopt), "CONNACK 86 closed");
+    EXPECT_EQ(answer("", std::nullopt), "CONNACK 86 closed");
+}
+
 // [MQTT-3.1.0-1] [MQTT-3.1.0-2] [MQTT-3.1.2-1] [MQTT-4.13.2-1]
 TEST(MqttConnect, ComesFirstAndOnce) {
     {

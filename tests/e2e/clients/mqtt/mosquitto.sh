@@ -47,6 +47,14 @@ for version in mqttv31 mqttv311 mqttv5; do
     done
 done
 
+# On the built-in defaults who gives no name is guest; who gives a wrong password is nobody.
+subscribe 1 -t "$topic/nameless"
+$limit mosquitto_pub -h $host -p $port -t "$topic/nameless" -m "hello" || fail "mosquitto_pub without a name: $?"
+expect_received "no name is needed from this machine" "hello "
+if $limit mosquitto_pub -h $host -p $port -u guest -P wrong -t "$topic/nameless" -m "hello" 2>/dev/null; then
+    fail "a wrong password was taken"
+fi
+
 $limit mosquitto_pub $login -q 1 -r -t "$topic/kept" -m "the last value"
 expect "a retained message waits for its subscriber" "the last value" \
     "$($limit mosquitto_sub $login -q 1 -C 1 -t "$topic/kept")"
