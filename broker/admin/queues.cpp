@@ -158,13 +158,20 @@ void list_queues(call_ptr c, std::optional<core::vhost_id> only) {
         if (here.id() == core::control_shard && at == 0) {
             policies->fill(here);
         }
+        // Neighbours mostly share a vhost.
+        std::optional<core::vhost_id> last;
+        const core::vhost_node* seen = nullptr;
         at = here.for_some_queues(at, queues_a_turn, [&](const core::queue_look& q) {
             const auto& spec = q.spec();
-            const auto* vhost = view.find_vhost(spec.vhost);
-            if (vhost == nullptr || (only && spec.vhost != *only) || !sees(c->user, view, spec.vhost)) {
+            if (last != spec.vhost) {
+                last = spec.vhost;
+                seen = (!only || *only == spec.vhost) && sees(c->user, view, spec.vhost) ? view.find_vhost(spec.vhost)
+                                                                                         : nullptr;
+            }
+            if (seen == nullptr) {
                 return;
             }
-            to.add(topology_view::name_of(*vhost), spec.name, q.handle(), [&](json_writer& w) {
+            to.add(topology_view::name_of(*seen), spec.name, q.handle(), [&](json_writer& w) {
                 queue_row{c->all, *policies, view}.write(w, q);
             });
         });

@@ -23,6 +23,23 @@ queue_look::sums queue_look::totals() const noexcept {
                              : sums{stream_->message_count(), 0, stream_->consumer_count()};
 }
 
+namespace {
+
+// Of a hundred thousand queues hardly one is in a cache: those that come next are fetched while one is looked at, first
+// the queue itself, then, when that has come, its name.
+constexpr std::uint32_t fetched_ahead = 16;
+void fetch_ahead(slot_table<std::unique_ptr<queue>>& queues, std::uint32_t slot) noexcept {
+    if (const auto* q = queues.find_slot(slot + fetched_ahead); q != nullptr) {
+        __builtin_prefetch(q->get());
+        __builtin_prefetch(reinterpret_cast<const char*>(q->get()) + 64);
+    }
+    if (const auto* q = queues.find_slot(slot + fetched_ahead / 2); q != nullptr && *q != nullptr) {
+        __builtin_prefetch((*q)->spec().name.data());
+    }
+}
+
+}  // namespace
+
 std::uint32_t shard::for_some_queues(std::uint32_t from, std::uint32_t most,
                                      const std::function<void(const queue_look&)>& f) {
     owner_.check();
@@ -31,6 +48,7 @@ std::uint32_t shard::for_some_queues(std::uint32_t from, std::uint32_t most,
     if (slot < first_stream_slot) {
         const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(s.queues.slots(), std::size_t{slot} + most));
         for (; slot < end; ++slot) {
+            fetch_ahead(s.queues, slot);
             if (auto* q = s.queues.find_slot(slot); q != nullptr && *q != nullptr) {
                 f(queue_look(q->get(), nullptr));
             }
