@@ -146,7 +146,7 @@ std::string overview_text(call& c, const totals& t) {
         .end();
     write_exchange_types(w);
     w.member("product_version", s.version)
-        .member("product_name", s.product)
+        .member("product_name", "Linnet")
         .member("rabbitmq_version", s.rabbitmq_version)
         .member("cluster_name", s.cluster_name)
         .member("erlang_version", no_erlang)
