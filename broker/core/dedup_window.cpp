@@ -95,6 +95,9 @@ void dedup_window::pop_oldest() {
     while (recorded_.size() > 1 && recorded_[1].first <= first_) {
         recorded_.pop_front();
     }
+    if (ring_.empty()) {
+        recorded_.clear();  // a range without keys would be recorded again and again
+    }
     if (table_.size() > 64 && ring_.size() < table_.size() / 8) {
         rebuild_table(table_.size() / 4);
     }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr unsigned sequence_bits = 20;  // so many may be due in one millisecond; the rest moves on to the next
 constexpr std::uint32_t sequence_mask = (1U << sequence_bits) - 1;
+constexpr unsigned tries_max = 64;
 constexpr wall_ns jump_min = ns_per_s;  // less is drift, and makes no time line of its own
 
 // In delay_entry::bytes: its record does not outlive the process.
@@ -116,8 +117,16 @@ position delay_store::add(message_ptr m, mono_ns delay) {
                                                                               : now + delay;
     delay_entry e{make_id(due + line.offset, 0), 0, 0};
     // Ids of one millisecond differ by a counter, and no two that wait are the same, on whatever line.
-    const position base = e.id;
+    const position asked = e.id;
+    position base = asked == crowded_.asked ? crowded_.given : asked;
+    unsigned tries = 0;
     do {
+        // Who meets so many has met a full millisecond: all that is asked of it goes on to the next.
+        if (++tries > tries_max) {
+            tries = 0;
+            base += position{1} << sequence_bits;
+            crowded_ = {asked, base};
+        }
         e.id = base + (sequence_++ & sequence_mask);
     } while (line_of(e.id) != nullptr || publishing_.contains(e.id));
     const bool recorded = log_ != nullptr && m->persistent();

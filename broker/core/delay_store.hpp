@@ -148,6 +148,10 @@ private:
     std::uint64_t waiting_ = 0;
     std::uint64_t in_memory_bytes_ = 0;
     std::uint32_t sequence_ = 0;
+    struct {
+        position asked = 0;
+        position given = 0;
+    } crowded_;  // the last full millisecond, and the one after it that has room
     // Asked back from the log (null) or there already.
     std::map<position, message_ptr> near_;
     std::uint64_t near_bytes_ = 0;

@@ -169,7 +169,9 @@ admission queue::admit(const message& m) {
         const consumer* c = peek_taker();
         if (c != nullptr) {
             // A key is remembered with the record of its message.
-            return c->a.no_ack && c->a.sink != nullptr && dedup_ == nullptr ? admission::pass : admission::take;
+            // Of groups, whose message it is may be somebody else's to say.
+            const bool at_once = dedup_ == nullptr && groups_ == nullptr;
+            return c->a.no_ack && c->a.sink != nullptr && at_once ? admission::pass : admission::take;
         }
     }
     if (spec_.settings.overflow != overflow_policy::drop_head && full_for_one_more(m)) {
@@ -489,7 +491,7 @@ std::uint64_t queue::purge() {
         l.first_paged_deadline = 0;
         give_back(l.dues);
         // Where nothing between them is kept, runs join over positions that the log never had. Not so with other
-        // lanes' messages between.
+        // lanes' messages between, nor with such as the log has and the index is only going to have.
         bool joins = false;
         l.index.sweep(0, nowhere, [&](const index_entry& e) {
             if (e.state != entry_state::paged && e.state != entry_state::resident) {
@@ -500,7 +502,7 @@ std::uint64_t queue::purge() {
             if (e.fleeting) {
                 return true;
             }
-            if (joins && lanes_.size() == 1) {
+            if (joins && lanes_.size() == 1 && expected_ == 0) {
                 settled_.back().count = e.pos + 1 - settled_.back().first;
             } else {
                 add_settled(e.pos);

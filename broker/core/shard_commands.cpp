@@ -14,7 +14,7 @@ namespace {
 // Commands a ring and turn: all that a full ring holds. Fewer would let publishes, of which a turn reads as
 // many as the sockets bring, outrun the deliveries that come through the rings.
 constexpr std::size_t drain_batch_max = 16 * 1024;
-constexpr std::uint64_t no_proxy = 0;  // in pointer_command::tag; else slot + 1
+constexpr std::uint64_t no_proxy = 0;  // in pointer_command::tag; else its generation, and slot + 1
 
 template <class T>
 std::unique_ptr<T> take(const pointer_command& p) noexcept {
@@ -135,7 +135,9 @@ void shard_state::receive(shard_id from, const command& c) {
                 hold_get(std::move(r), from);
                 return;
             }
-            const auto proxy = std::holds_alternative<consume>(r->what.body) ? r->proxy_slot + 1 : no_proxy;
+            const auto proxy = std::holds_alternative<consume>(r->what.body)
+                                   ? std::uint64_t{r->proxy_generation} << 32 | (r->proxy_slot + 1)
+                                   : no_proxy;
             const auto to = r->what.from;
             auto a = after_removal(r->target, to, do_queue_request(*r, from));
             if (a) {
@@ -148,7 +150,8 @@ void shard_state::receive(shard_id from, const command& c) {
         case command_kind::reply: {
             auto r = take<reply>(c.pointer);
             if (c.pointer.tag != no_proxy) {
-                finish_consume(*r, static_cast<std::uint32_t>(c.pointer.tag - 1));
+                finish_consume(*r, static_cast<std::uint32_t>(c.pointer.tag) - 1,
+                               static_cast<std::uint32_t>(c.pointer.tag >> 32));
             }
             pass_to_session({c.pointer.place.slot, c.pointer.place.generation, self.id()}, std::move(*r));
             return;
@@ -456,8 +459,8 @@ reply shard_state::do_consume(queue& q, routed_request& r, shard_id asker) {
 }
 
 // The far owner has answered a consume of ours.
-void shard_state::finish_consume(const reply& r, std::uint32_t proxy_slot) {
-    auto* p = proxies.find_slot(proxy_slot);
+void shard_state::finish_consume(const reply& r, std::uint32_t proxy_slot, std::uint32_t proxy_generation) {
+    auto* p = proxies.find(proxy_slot, proxy_generation);
     if (!r.result) {
         if (p != nullptr) {
             proxies.remove(proxy_slot);
@@ -465,12 +468,9 @@ void shard_state::finish_consume(const reply& r, std::uint32_t proxy_slot) {
         return;
     }
     const auto& info = std::get<consumer_info>(*r.result);
-    if (p == nullptr || self.find_session(p->session) == nullptr) {
-        // Its session ended meanwhile.
-        if (p != nullptr) {
-            p->consumer = info.consumer;
-            drop_proxy(proxy_slot);
-        }
+    if (p == nullptr) {
+        // Its session ended meanwhile, and could not yet say which consumer was its.
+        send_cancel(info.queue, info.consumer);
         return;
     }
     p->consumer = info.consumer;
@@ -696,6 +696,11 @@ void shard_state::drop_proxy(std::uint32_t slot) {
     const auto c = p->consumer;
     static_cast<void>(forget_source(*p->sink, q, c));
     drop_proxy_of(q, c, slot);
+    send_cancel(q, c);
+}
+
+// On behalf of nobody who would hear the answer.
+void shard_state::send_cancel(queue_handle q, consumer_id c) {
     auto routed = std::make_unique<routed_request>(
         routed_request{{vhost_id{}, session_handle{}, 0, cancel{q, c, nullptr}}, q, 0, 0, 0});
     send_pointer(q.shard, command_kind::queue_request, routed.release());

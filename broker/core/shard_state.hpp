@@ -166,7 +166,7 @@ struct shard_state final : queue_context, delay_context {
     [[nodiscard]] owner_answer do_owner_task(owner_task& t);
     void pass_to_session(session_handle to, reply&& r);
     [[nodiscard]] reply do_consume(queue& q, routed_request& r, shard_id asker);
-    void finish_consume(const reply& r, std::uint32_t proxy_slot);
+    void finish_consume(const reply& r, std::uint32_t proxy_slot, std::uint32_t proxy_generation);
     void end_consumer(queue_handle q, consumer_id c);
     // The reply, if it can be given now: a queue that goes with its last consumer must be gone first.
     [[nodiscard]] std::optional<reply> after_removal(queue_handle q, session_handle to, reply&& r);
@@ -263,6 +263,7 @@ struct shard_state final : queue_context, delay_context {
     void receive_delivery(shard_id from, const deliver_command& d);
     void hand_to_sink(consumer_proxy& p, delivery&& d);
     void drop_proxy(std::uint32_t slot);
+    void send_cancel(queue_handle q, consumer_id c);
     void drop_proxy_of(queue_handle q, consumer_id c, std::uint32_t slot);
     void release_held(consumer_proxy& p);
     void send_credits();

@@ -44,7 +44,7 @@ public:
     [[nodiscard]] static std::uint16_t id_of(core::position p) noexcept {
         return static_cast<std::uint16_t>((p + positional_ids - 1) % positional_ids + 1);
     }
-    // Of the upper half. There is one: fewer can be under way than ids.
+    // Of the upper half. Precondition: fewer than positional_ids are under way, so that there is one.
     [[nodiscard]] std::uint16_t free_id() noexcept {
         do {
             last_free_ = static_cast<std::uint16_t>(last_free_ == 65'535 ? positional_ids + 1 : last_free_ + 1);

@@ -198,7 +198,7 @@ private:
         // Under way when the last connection ended; null: nothing was.
         std::unique_ptr<std::map<core::position, mqtt_state::stage>> resumed;
         std::list<mqtt_flight> unfinished;                           // likewise, of what no queue has
-        std::vector<std::pair<std::uint64_t, core::delivery>> held;  // wait for an id, in order
+        std::vector<std::pair<std::uint64_t, core::delivery>> held;  // wait for an id, in order; by tag
         std::unique_ptr<retained_work> retained;
         std::unique_ptr<std::unordered_map<std::string, std::uint16_t>> sent_aliases;  // from the first one on
         std::vector<core::position> positions;                                         // working memory
@@ -419,6 +419,11 @@ private:
         return job_ != nullptr && job_->what == job::kind::subscribe && job_->at == job::step::unbind;
     }
     [[nodiscard]] bool has_room() const noexcept { return outbound_.size() < agreed_.inflight_max; }
+    // For what no position names: what the last connection left under way has its ids, too.
+    [[nodiscard]] bool has_free_id() const noexcept {
+        const auto left = consuming_ == nullptr ? 0 : consuming_->unfinished.size();
+        return has_room() && outbound_.size() + left < mqtt_outbound::positional_ids;
+    }
 
     // Deliveries under way when a connection ends (mqtt_session_unfinished.cpp).
     void leave_groups();

@@ -84,7 +84,10 @@ void mqtt_session::take_limits(const mqtt::connect& c) {
     agreed_.clean = c.clean_start;
     agreed_.keep_alive_s = c.keep_alive_s;
     const auto& p = c.properties;
-    agreed_.inflight_max = p.get<property::receive_maximum>().value_or(is_v5() ? UINT16_MAX : settings_.inflight_max);
+    // [MQTT-3.3.4-9] Fewer may be under way than the client would take: no more than there are ids for each kind.
+    agreed_.inflight_max = std::min(
+        p.get<property::receive_maximum>().value_or(is_v5() ? UINT16_MAX : settings_.inflight_max),
+        mqtt_outbound::positional_ids);
     agreed_.alias_max = std::min(p.get<property::topic_alias_maximum>().value_or(0), settings_.topic_alias_maximum);
     agreed_.packet_bytes_max = p.get<property::maximum_packet_size>().value_or(mqtt::packet_bytes_max);
     agreed_.problem_information = p.get<property::request_problem_information>().value_or(1) != 0;

@@ -135,7 +135,7 @@ void mqtt_session::deliver_matched(std::size_t index, core::delivery&& d, std::s
     o.qos = d.no_ack ? std::uint8_t{0} : std::min(g.qos, qos_of(*d.msg));
     if (o.qos != 0) {
         o.id = index == 0 ? mqtt_outbound::id_of(d.pos) : std::uint16_t{0};
-        if (!has_room() || (o.id != 0 && outbound_.find(o.id) != nullptr)) {
+        if (o.id == 0 ? !has_free_id() : !has_room() || outbound_.find(o.id) != nullptr) {
             hold(index, std::move(d));
             return;
         }
@@ -476,7 +476,7 @@ std::uint16_t mqtt_session::free_id() {
 }
 
 void mqtt_session::hold(std::size_t index, core::delivery&& d) {
-    consumes().held.emplace_back(index, std::move(d));
+    consumes().held.emplace_back(tag_of(index, sources_[index]), std::move(d));
     ready_ = false;
 }
 
@@ -485,11 +485,13 @@ void mqtt_session::go_on_delivering() {
     if (consuming_ != nullptr) {
         go_on_with_unfinished();
         auto waiting = std::exchange(consuming_->held, {});
-        for (auto& [index, d] : waiting) {
-            if (consuming_->held.empty() && !output_full_) {
-                deliver(index, std::move(d));
+        for (auto& [tag, d] : waiting) {
+            if (!consuming_->held.empty() || output_full_) {
+                consuming_->held.emplace_back(tag, std::move(d));
+            } else if (const auto* s = source_of(tag); s != nullptr) {
+                deliver(static_cast<std::size_t>(s - sources_.data()), std::move(d));
             } else {
-                consuming_->held.emplace_back(index, std::move(d));
+                shard_.settle({&d, 1}, core::settlement::requeued);  // unsubscribed while it waited: another member's
             }
         }
         go_on_with_retained();

@@ -1,5 +1,6 @@
 // SUBSCRIBE and UNSUBSCRIBE, and the retained messages that a new subscription brings.
 
+#include "broker/core/address.hpp"
 #include "broker/session/mqtt_properties.hpp"
 #include "broker/session/mqtt_session.hpp"
 #include "protocol/mqtt/topic.hpp"
@@ -84,7 +85,8 @@ bool mqtt_session::find_place(wish& w) const {
 }
 
 void mqtt_session::judge(wish& w) {
-    if (!find_place(w)) {
+    // The core would refuse so many levels as well, but by then the session would match by them.
+    if (!find_place(w) || std::ranges::count(w.filter, '/') >= static_cast<std::ptrdiff_t>(core::pattern_levels_max)) {
         w.reason = reason_code::topic_filter_invalid;
     } else if (!may_read(w)) {
         w.reason = settings_.forbidden;
@@ -292,7 +294,7 @@ void mqtt_session::send_retained() {
     auto& messages = consuming_->retained->messages;
     while (!messages.empty() && !output_full_) {
         auto& next = messages.front();
-        if (next.qos != 0 && !has_room()) {
+        if (next.qos != 0 && !has_free_id()) {
             return;
         }
         const auto of_client = next.identifier == 0 ? std::span<const std::uint32_t>{} : std::span(&next.identifier, 1);

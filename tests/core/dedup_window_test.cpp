@@ -7,6 +7,8 @@
 #include <deque>
 #include <map>
 #include <random>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -145,6 +147,27 @@ TEST(DedupWindow, SurvivesByItsRecordsEvenWhenTheirSegmentsGo) {
         ASSERT_GT(known, 0U);
         EXPECT_LE(back.size(), w.size());
     }
+}
+
+TEST(DedupWindow, WithoutKeysThereIsNothingToRecord) {
+    dedup_window w({10 * ns_per_s});
+    // Its last key goes within the millisecond before all of them would.
+    const mono_ns now = start + ns_per_ms - 1;
+    ASSERT_TRUE(take(w, "a", now, 100));
+    const mono_ns then = start + 10 * ns_per_s;
+    int recorded = 0;
+    log_position end = 1000;
+    const auto append = [&](std::span<const std::uint8_t>) {
+        if (++recorded > 10) {
+            throw std::runtime_error("records without end");
+        }
+        return end += 100;
+    };
+    for (const log_position keep : {500U, 1500U, 2500U}) {
+        w.before_drop(keep, then, wall_start + then, append);
+    }
+    EXPECT_EQ(w.size(), 0U);
+    EXPECT_EQ(recorded, 0);
 }
 
 TEST(DedupWindow, RefusesWhatIsNoRecordOfKeys) {

@@ -118,6 +118,29 @@ protected:
     fake_context context;
 };
 
+TEST_F(DelayStore, WhatAFullMillisecondHasNoRoomForComesInTheNext) {
+    delay_store store(context, nullptr, delays_of(vhost_id{1}));
+    constexpr int at_once = 1000;
+    for (int i = 0; i < at_once; ++i) {
+        store.add(make("early"), 300 * ns_per_ms);
+    }
+    // The counter comes round to the same numbers.
+    for (int i = at_once; i < 1 << 20; ++i) {
+        store.cancel(store.add(make("other"), 500 * ns_per_ms));
+    }
+    for (int i = 0; i < at_once; ++i) {
+        store.add(make("late"), 300 * ns_per_ms);
+    }
+    for (int i = 0; i < 400; ++i) {
+        context.advance(ns_per_ms);
+    }
+    const auto all = bodies();
+    EXPECT_EQ(std::ranges::count(all, "early"), at_once);
+    EXPECT_EQ(std::ranges::count(all, "late"), at_once);
+    EXPECT_LE(context.came.back().at - context.came.front().at, 5 * ns_per_ms);
+    EXPECT_TRUE(store.empty());
+}
+
 TEST_F(DelayStore, PublishesInTheOrderOfDueTimes) {
     delay_store store(context, nullptr, delays_of(vhost_id{1}));
     store.add(make("third"), 300 * ns_per_ms);

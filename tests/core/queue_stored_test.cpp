@@ -103,6 +103,42 @@ TEST(StoredQueue, APurgeLeavesWhatIsLent) {
     EXPECT_EQ(body_of(*s.get(true)->msg), "0");
 }
 
+// A publish of QoS 2, or one in a transaction, is recorded and becomes a message of the queue when that is durable.
+TEST(StoredQueue, APurgeLeavesWhatIsStillToCome) {
+    stored_queue s({}, 10);
+    s.put("1");
+    auto late = s.text("late");
+    const message_place place{stored_queue::uid, s.q->take_position(), 0};
+    const auto where = s.words->record_message(*late, s.shard.wall_now(), {&place, 1});
+    s.q->expect(*late);
+    s.put("3");
+    EXPECT_EQ(s.q->purge(), 2U);
+    s.q->record_settled();
+    s.q->enqueue_expected(std::move(late), place.pos, where);
+    s.turns();
+    s.crash();
+    ASSERT_EQ(s.q->ready_count(), 1U);
+    EXPECT_EQ(body_of(*s.get(true)->msg), "late");
+}
+
+// A consumer without acks takes the message of a group only if the group is not another's.
+TEST(StoredQueue, WhatIsInAGroupIsRecordedWhoeverIsReady) {
+    queue_settings settings;
+    settings.group_by = "routing-key";
+    stored_queue s(settings);
+    fake_sink holds;
+    s.consume(holds, 1);
+    s.put("1");
+    ASSERT_EQ(holds.bodies(), bodies{"1"});
+    fake_sink ready;
+    s.consume(ready, 0, true);
+    s.put("2");
+    s.turns();
+    EXPECT_TRUE(ready.got.empty());
+    s.crash();
+    EXPECT_EQ(s.q->ready_count(), 2U);
+}
+
 // One by one, by several consumers, in no order: what is settled in a turn is one record, and no longer than a few
 // runs.
 TEST(StoredQueue, WhatIsSettledInATurnIsOneRecord) {

@@ -897,6 +897,62 @@ TEST(MqttShared, EachMessageGoesToOneMember) {
     EXPECT_EQ(b.said(), "UNSUBACK 1 00");
 }
 
+// It waits for an id while its subscription ends: then it is another member's.
+TEST(MqttShared, WhatWaitsForAnIdGoesToAnotherOnceTheSubscriptionHasEnded) {
+    world w;
+    some_properties one;
+    one.with<property::receive_maximum>(1);
+    mqtt_peer a(w, "a", {.spoken = version::v5, .properties = one.block()});
+    mqtt_peer b(w, "b", v5);
+    mqtt_peer p(w, "publisher");
+    a.subscribed("own", 1);
+    a.subscribed("$share/g/t", 1);
+    p.publish("own", "1", 1, 1);
+    p.publish("t", "2", 1, 2);
+    w.turn();
+    EXPECT_EQ(a.said(), "PUBLISH own 1 qos 1 id 1");
+    b.subscribed("$share/g/t", 1);
+    a.unsubscribe("$share/g/t");
+    EXPECT_EQ(a.said(), "UNSUBACK 1 00");
+    a.puback(1);
+    w.turn();
+    EXPECT_EQ(a.said(), "");
+    EXPECT_NE(b.said().find("PUBLISH t 2"), std::string::npos);
+}
+
+// [MQTT-3.3.4-9] Who takes any number gets as many as there are ids, and then waits.
+TEST(MqttQueue, GivesOutNoMoreIdsThanThereAre) {
+    world w;
+    mqtt_peer p(w, "me", v5);
+    mqtt_peer publisher(w, "publisher");
+    scripted_peer amqp(w, 1);
+    amqp.send(1, amqp::queue_declare{.queue = "jobs"});
+    p.subscribed("$queue/jobs", 1);
+    constexpr std::size_t ids = 32'767;
+    std::size_t got = 0;
+    const auto count = [&] {
+        const auto said = p.said();
+        for (auto at = said.find("PUBLISH"); at != said.npos; at = said.find("PUBLISH", at + 1)) {
+            ++got;
+        }
+    };
+    for (std::size_t i = 0; i < ids + 100; ++i) {
+        publisher.publish("$queue/jobs", "x", 1, static_cast<std::uint16_t>(i % 1000 + 1));
+        if (i % 1000 == 999) {
+            w.turn();
+            count();
+            static_cast<void>(publisher.said());
+        }
+    }
+    w.turn();
+    count();
+    EXPECT_EQ(got, ids);
+    p.puback(32'768);
+    w.turn();
+    count();
+    EXPECT_EQ(got, ids + 1);
+}
+
 TEST(MqttQueue, IsConsumedAndPublishedToByName) {
     world w;
     scripted_peer amqp(w, 1);
