@@ -35,6 +35,12 @@ error too_many_levels() {
     return make_error(error_kind::precondition_failed, "binding key has more than {} levels", pattern_levels_max);
 }
 
+outcome<void> check_name_length(std::string_view kind, std::string_view name) {
+    return name.size() <= name_bytes_max ? outcome<void>{}
+                                         : fail(make_error(error_kind::precondition_failed,
+                                                           "{} name is longer than {} bytes", kind, name_bytes_max));
+}
+
 outcome<void> check_exclusive(const queue_spec& q, session_handle from, match how, std::string_view vhost) {
     if (q.exclusive_to == from || (how == match::lax && !q.exclusive_to)) {
         return {};
@@ -81,6 +87,9 @@ outcome<void> same_queue(const queue_spec& current, const declare_queue& receive
 }
 
 outcome<void> check_queue_name(const declare_queue& what) {
+    if (auto fits = check_name_length("queue", what.name); !fits) {
+        return fits;
+    }
     if (!what.server_named) {
         return what.name.starts_with("amq.") ? fail(reserved_name("queue", what.name)) : outcome<void>{};
     }

@@ -20,6 +20,8 @@ namespace linnet::core {
 [[nodiscard]] error reserved_name(std::string_view kind, std::string_view name);
 [[nodiscard]] error too_many_levels();
 
+[[nodiscard]] outcome<void> check_name_length(std::string_view kind, std::string_view name);
+
 // Lax: a shared queue is anybody's. Strict, for redeclaration: shared stays shared.
 enum class match { lax, strict };
 [[nodiscard]] outcome<void> check_exclusive(const queue_spec& q, session_handle from, match how,

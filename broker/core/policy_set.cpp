@@ -43,6 +43,7 @@ template <std::size_t N>
 [[nodiscard]] bool is_locator(const value& v) {
     return is_one_of<4>(v, {"client-local", "balanced", "random", "least-leaders"});
 }
+[[nodiscard]] bool is_routing_key(const value& v) { return is_string(v) && v.as_string()->size() <= name_bytes_max; }
 [[nodiscard]] bool is_name(const value& v) {
     const auto* text = v.as_string();
     return text != nullptr && !text->empty();
@@ -71,7 +72,7 @@ struct setting {
 constexpr std::array<setting, 26> settings{{
     {"alternate-exchange", is_string, "alternate exchange name"},
     {"dead-letter-exchange", is_string, "dead letter exchange name"},
-    {"dead-letter-routing-key", is_string, "dead letter routing key"},
+    {"dead-letter-routing-key", is_routing_key, "dead letter routing key"},
     {"dead-letter-strategy", is_strategy, "dead letter strategy"},
     {"message-ttl", is_number<0, duration_max_ms>, "message TTL", true},
     {"expires", is_number<1, duration_max_ms>, "queue expiry", true},

@@ -97,6 +97,9 @@ constexpr std::int64_t duration_max_ms = 315'360'000'000;
     if (v.type == value_type::string && find(all, "x-dead-letter-exchange") == nullptr) {
         return "routing_key_but_no_dlx_defined";
     }
+    if (const std::string* key = v.as_string(); key != nullptr && key->size() > name_bytes_max) {
+        return "routing_key_too_long";
+    }
     return check_text(v, all);
 }
 [[nodiscard]] complaint check_strategy(const value& v, const value_table&) {

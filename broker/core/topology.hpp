@@ -54,6 +54,10 @@ struct exchange_spec {
     std::optional<std::string> alternate_exchange;  // from the argument or a policy
 };
 
+// What AMQP's short strings hold (4.2.5.3): a message keeps its exchange's name in as much.
+inline constexpr std::size_t name_bytes_max = 255;
+inline constexpr std::size_t binding_key_bytes_max = 65'535;  // a topic filter's (MQTT 5, 1.5.4)
+
 struct queue_spec {
     std::string name;
     vhost_id vhost{};

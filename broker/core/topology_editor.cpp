@@ -559,6 +559,9 @@ outcome<void> topology_editor::declare_exchange(vhost_id v, const core::declare_
     if (what.name.starts_with("amq.")) {
         return fail(reserved_name("exchange", what.name));
     }
+    if (auto fits = check_name_length("exchange", what.name); !fits) {
+        return fits;
+    }
     auto info = check_exchange(what, *type, vhost->name);
     if (!info) {
         return fail(info.error());
@@ -607,6 +610,10 @@ outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_
     const vhost_node* vhost = state_->vhost(v);
     if (vhost == nullptr) {
         return fail(no_vhost());
+    }
+    if (what.routing_key.size() > binding_key_bytes_max) {
+        return fail(
+            make_error(error_kind::precondition_failed, "binding key is longer than {} bytes", binding_key_bytes_max));
     }
     return state_->bind(*vhost, what, from, read_binding(what));
 }

@@ -92,7 +92,9 @@ void put_contents(amqp::table_builder& to, const value& v) {
     }
     if (const auto* fields = std::get_if<core::value_table>(&v.data)) {
         for (const auto& [name, inner] : *fields) {
-            put_value(to, name, inner);
+            if (name.size() <= core::name_bytes_max) {  // AMQP cannot say a longer one
+                put_value(to, name, inner);
+            }
         }
     }
 }

@@ -274,6 +274,70 @@ TEST(Shard, ExclusiveQueuesGoWithTheirSession) {
     EXPECT_EQ(r.result.error().kind, error_kind::not_found);
 }
 
+// The answer to a consume is still on its way when the connection breaks: nobody else can know the consumer.
+TEST(Shard, AConsumerWhoseSessionEndedBeforeTheAnswerIsGone) {
+    cluster c(2);
+    test_session other(c.at(1));
+    const auto queue = c.name_on(other, 1);
+    consume wish;
+    wish.queue = queue;
+    wish.tag = 1;
+    wish.exclusive = true;
+    {
+        test_session gone(c.at(0));
+        wish.sink = &gone;
+        c.enter(0);
+        EXPECT_FALSE(c.at(0).submit({c.vhost(), gone.handle(), 1, wish}));
+        // Another takes the place that it had, before the answer comes.
+        gone.leave();
+        test_session next(c.at(0));
+        wish.sink = &next;
+        wish.exclusive = false;
+        wish.queue = c.name_on(other, 1);
+        c.enter(0);
+        EXPECT_FALSE(c.at(0).submit({c.vhost(), next.handle(), 2, wish}));
+        c.settle();
+        ASSERT_EQ(next.replies.size(), 1U);
+        EXPECT_TRUE(next.replies.front().result);
+        c.enter(0);
+        next.leave();
+        c.settle();
+    }
+    wish.queue = queue;
+    wish.sink = &other;
+    wish.exclusive = true;
+    const auto r = c.ask(other, wish);
+    EXPECT_TRUE(r.result) << r.result.error().text;
+}
+
+TEST(Shard, NamesAreAsLongAsAmqpSaysThem) {
+    cluster c(1);
+    test_session s(c.at(0));
+    const auto kind_of = [&](request_body what) {
+        const auto r = c.ask(s, std::move(what));
+        return r.result ? std::nullopt : std::optional(r.result.error().kind);
+    };
+    declare_exchange x;
+    x.type = "fanout";
+    for (const std::size_t size : {255U, 256U}) {
+        const auto expected = size == 255 ? std::nullopt : std::optional(error_kind::precondition_failed);
+        x.name = std::string(size, 'x');
+        EXPECT_EQ(kind_of(x), expected);
+        declare_queue q;
+        q.name = std::string(size, 'q');
+        EXPECT_EQ(kind_of(q), expected);
+        q.name = "dead" + std::to_string(size);
+        q.arguments = {{"x-dead-letter-exchange", make_string("")},
+                       {"x-dead-letter-routing-key", make_string(std::string(size, 'k'))}};
+        EXPECT_EQ(kind_of(q), expected);
+    }
+    bind b;
+    b.source = std::string(255, 'x');
+    b.destination = "dead255";
+    b.routing_key = std::string(65'536, 'k');
+    EXPECT_EQ(kind_of(b), error_kind::precondition_failed);
+}
+
 TEST(Shard, DeclarationsFromTwoShardsMeetInOneQueue) {
     cluster c(2);
     test_session a(c.at(0));
