@@ -54,8 +54,9 @@ std::vector<std::string> names_in(std::string_view pattern, segments path) {
     return names;
 }
 
-// Where the first name in the path is a vhost's.
-bool names_vhost(std::string_view pattern) {
+// The name in the path that is a vhost's; null: none is.
+const std::string* vhost_among(std::string_view pattern, const std::vector<std::string>& names) {
+    constexpr std::string_view behind_component = "parameters/?/?";
     constexpr std::array groups{std::string_view("queues/?"),       std::string_view("exchanges/?"),
                                 std::string_view("bindings/?"),     std::string_view("vhosts/?"),
                                 std::string_view("consumers/?"),    std::string_view("permissions/?"),
@@ -63,7 +64,11 @@ bool names_vhost(std::string_view pattern) {
                                 std::string_view("definitions/?"),  std::string_view("topic-permissions/?"),
                                 std::string_view("vhost-limits/?"), std::string_view("aliveness-test/?"),
                                 std::string_view("x/explain/?"),    std::string_view("x/where/?")};
-    return std::ranges::any_of(groups, [&](std::string_view g) { return pattern.starts_with(g); });
+    if (pattern.starts_with(behind_component)) {
+        return &names[1];
+    }
+    return std::ranges::any_of(groups, [&](std::string_view g) { return pattern.starts_with(g); }) ? &names[0]
+                                                                                                   : nullptr;
 }
 
 std::string allowed(const route& r) {
@@ -128,8 +133,8 @@ void api_handler::on_request(const session::http_request& r, session::http_respo
         return;
     }
     const auto view = client_.shard().topology();
-    const bool in_vhost = names_vhost(found->pattern) && !c->names.empty();
-    const auto* vhost = in_vhost ? view.find_vhost(c->names.front()) : nullptr;
+    const auto* named = vhost_among(found->pattern, c->names);
+    const auto* vhost = named == nullptr ? nullptr : view.find_vhost(*named);
     const bool reads = r.method() == http::method::get || r.method() == http::method::head;
     if (const auto why = admin::refusal(reads ? found->reads : found->writes, r.user, view, vhost); !why.empty()) {
         c->refuse(why);

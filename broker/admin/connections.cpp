@@ -245,7 +245,12 @@ void close_those(const call_ptr& c, connection_filter wanted) {
         [c](std::size_t n) { n == 0 ? c->not_found() : c->no_content(); });
 }
 
-void close_connection(call_ptr c) { close_those(c, named(*c)); }
+// Who may only watch sees others' connections, and closes no more than their own.
+void close_connection(call_ptr c) {
+    close_those(c, [c, wanted = named(*c)](const core::connection_look& l) {
+        return wanted(l) && (c->user.has_tag("administrator") || l.user == c->user.name);
+    });
+}
 void close_of_user(call_ptr c) { close_those(c, of_user(*c)); }
 
 // "127.0.0.1:5000 -> 127.0.0.1:5672 (1)"

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 // Reading and writing single messages, for people who look around.
@@ -106,7 +107,7 @@ core::neutral_properties read_properties(const core::value_table& t) {
         p.timestamp_s = static_cast<std::uint64_t>(*n);
     }
     if (const auto n = number_of(t, "expiration"); n && *n >= 0) {
-        p.time_to_live = *n * ns_per_ms;
+        p.time_to_live = std::min(*n, std::numeric_limits<std::int64_t>::max() / ns_per_ms) * ns_per_ms;
     }
     if (const auto* headers = core::find(t, "headers")) {
         if (const auto* members = std::get_if<core::value_table>(&headers->data)) {
@@ -278,6 +279,13 @@ void get_from_queue(call_ptr c) {
 void publish_to_exchange(call_ptr c) {
     const auto body = body_reader::of(*c);
     if (!body) {
+        return;
+    }
+    if (const auto alarms = c->here().active_alarms(); alarms || c->here().congested()) {
+        auto a = error_answer(http::status::service_unavailable, "service_unavailable",
+                              alarms.disk ? "the disk is full" : "memory is short");
+        a.fields.emplace_back("Retry-After", "1");
+        c->answer(std::move(a));
         return;
     }
     const auto key = body->text("routing_key");

@@ -1,3 +1,4 @@
+#include "broker/admin/access.hpp"
 #include "broker/admin/api_handler.hpp"
 #include "broker/admin/changes.hpp"
 #include "broker/core/broker.hpp"
@@ -55,12 +56,18 @@ void write_parameter(json_writer& w, const core::parameter_definition& p) {
 template <class Wanted>
 void list(call_ptr c, Wanted wanted) {
     list_at_control(c, [c, wanted](core::shard& control, row_list& to) {
+        const auto view = control.topology();
         for (const auto& [key, p] : control.parts().keeper()->parameters()) {
-            if (!is_own(p) && wanted(p)) {
+            const auto* v = p.vhost.empty() ? nullptr : view.find_vhost(p.vhost);
+            const bool shown = v == nullptr || sees(c->user, view, core::topology_view::id_of(*v));
+            if (!is_own(p) && shown && wanted(p)) {
                 to.add_whole({p.vhost, p.name}, [&p = p](json_writer& w) { write_parameter(w, p); });
             }
         }
-        core::for_each_vhost(*control.topology().root(), [&](const core::vhost_node& v) {
+        core::for_each_vhost(*view.root(), [&](const core::vhost_node& v) {
+            if (!sees(c->user, view, v.id)) {
+                return;
+            }
             for (const auto& p : parameters_of(control, v)) {
                 if (wanted(p)) {
                     to.add_whole({p.vhost, p.name}, [&p](json_writer& w) { write_parameter(w, p); });

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,9 @@ public:
     [[nodiscard]] virtual std::string hashing_algorithm(const std::string& hash) const = 0;
     // On the control's thread: logins are checked against what is there now.
     virtual void users_changed(const core::topology_journal& now) = 0;
+
+    // On that shard's thread: whoever is there as one of them is told that its user was deleted, and disconnected.
+    virtual void end_connections(core::shard_id where, std::span<const std::string> users) = 0;
 
     // What cannot be read is a sentence.
     [[nodiscard]] virtual result<core::value, std::string> read_json(std::string_view text) const = 0;

@@ -124,25 +124,20 @@ core::outcome<core::administered> remove_users(services& s, const std::vector<st
 
 // Who is no user any more has no connections.
 void end_connections(const call_ptr& c, std::vector<std::string> names) {
-    constexpr std::uint32_t sessions_a_turn = 1024;
+    const bool own = std::ranges::find(names, c->user.name) != names.end();
+    if (own) {
+        c->no_content();  // who deletes itself hears of it first
+    }
     tour::start(c->all, c->home(), tour::everywhere(c->all),
-                {[names = std::move(names)](core::shard& here, cursor& at) {
-                     std::vector<core::session_handle> theirs;
-                     at = here.for_some_sessions(
-                         at, sessions_a_turn, [&](core::session_handle h, core::session_port& port) {
-                             core::connection_look l;
-                             if (port.describe(l) && std::ranges::find(names, l.user) != names.end()) {
-                                 theirs.push_back(h);
-                             }
-                         });
-                     for (const auto h : theirs) {
-                         if (auto* port = here.find_session(h)) {
-                             port->on_shutdown("user was deleted");
-                         }
-                     }
-                     return at == 0;
+                {[&all = c->all, names = std::move(names)](core::shard& here, cursor&) {
+                     all.end_connections(here.id(), names);
+                     return true;
                  },
-                 [c] { c->no_content(); }});
+                 [c, own] {
+                     if (!own) {
+                         c->no_content();
+                     }
+                 }});
 }
 
 void remove(call_ptr c) {

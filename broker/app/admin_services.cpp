@@ -8,11 +8,13 @@
 #include "broker/app/resident_memory.hpp"
 #include "broker/app/topology_setup.hpp"
 #include "broker/core/topology_journal.hpp"
+#include "broker/net/connection.hpp"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <thread>
@@ -113,6 +115,14 @@ std::string admin_services::hashing_algorithm(const std::string& hash) const {
 }
 
 void admin_services::users_changed(const core::topology_journal& now) { logins_.reload(users_of(now)); }
+
+void admin_services::end_connections(core::shard_id where, std::span<const std::string> users) {
+    reactors_[where.value]->for_each_connection([&](net::connection& c) {
+        if (auto* s = c.session(); s != nullptr && std::ranges::find(users, s->user_name()) != users.end()) {
+            s->on_shutdown("user was deleted");
+        }
+    });
+}
 
 result<core::value, std::string> admin_services::read_json(std::string_view text) const {
     auto read = parse_json(text, {});

@@ -40,6 +40,7 @@ public:
     [[nodiscard]] bool is_password_hash(std::string_view text) const override;
     [[nodiscard]] std::string hashing_algorithm(const std::string& hash) const override;
     void users_changed(const core::topology_journal& now) override;
+    void end_connections(core::shard_id where, std::span<const std::string> users) override;
     [[nodiscard]] result<core::value, std::string> read_json(std::string_view text) const override;
     [[nodiscard]] result<core::install, std::string> import_definitions(std::string_view text,
                                                                         const std::string& vhost) override;

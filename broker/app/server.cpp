@@ -847,11 +847,7 @@ std::string server::reload_to(loaded_config wanted) {
             for (std::size_t i = 0; same_listeners && i < s.listeners.size(); ++i) {
                 s.listeners[i]->set_tls((*tls)[i]);
             }
-            s.reactor->for_each_connection([&](net::connection& c) {
-                if (c.session() != nullptr && std::ranges::find(gone, c.session()->user_name()) != gone.end()) {
-                    c.session()->on_shutdown("user was deleted");
-                }
-            });
+            management_->end_connections(s.reactor->shard().id(), gone);
         });
     }
     loaded_ = std::move(wanted);

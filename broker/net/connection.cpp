@@ -343,6 +343,9 @@ void connection::write_some() {
                 octets_.sent += sent.bytes;
                 ++octets_.writes;
                 output_.consume(sent.bytes);
+                if (phase_ == phase::flushing) {
+                    start_deadline(patience());  // slow, but it reads
+                }
                 continue;
             case io_status::wants_read: wait_readable(); return;
             case io_status::wants_write: wait_writable(); return;
@@ -397,8 +400,16 @@ void connection::close_after_flush() noexcept {
         return;
     }
     phase_ = phase::flushing;
-    start_deadline(terms_.times.linger);
+    start_deadline(patience());
     flush_soon();
+}
+
+// For the next piece of what is still to be sent: a long answer's reader may be on a slow line.
+mono_ns connection::patience() const noexcept {
+    constexpr std::size_t last_words_bytes = std::size_t{64} * 1024;
+    constexpr mono_ns slow_line = 5 * ns_per_s;
+    const auto linger = terms_.times.linger;
+    return output_.pending() <= last_words_bytes ? linger : std::max(linger, slow_line);
 }
 
 // All is said. The peer may still be sending: closing now would reset the connection under the last words.

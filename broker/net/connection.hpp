@@ -126,6 +126,7 @@ private:
     void note_held();
     void write_some();
     void after_write();
+    [[nodiscard]] mono_ns patience() const noexcept;
     void start_linger();
     void end_output();
     void be_hungry();

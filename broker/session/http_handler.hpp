@@ -176,6 +176,11 @@ public:
         static_cast<void>(r);
         return std::nullopt;
     }
+    // A GET that does more than show something: pages of origins that are not let in may not have a browser ask for it.
+    [[nodiscard]] virtual bool takes_by_get(std::span<const std::string_view> segments) const noexcept {
+        static_cast<void>(segments);
+        return false;
+    }
     // What the session itself refuses (401, 403), in the handler's words. WWW-Authenticate is added.
     [[nodiscard]] virtual http_answer refusal(const http::problem& p) { return problem_answer(p); }
     // The last call, on its shard's thread, when all sessions have ended.

@@ -99,6 +99,11 @@ std::optional<http_answer> http_messaging::before_body(const http_request& r) {
                           {{"Retry-After", "1"}});
 }
 
+// To read a queue, as messages or as events, takes from it; a group has a queue, too.
+bool http_messaging::takes_by_get(std::span<const std::string_view> segments) const noexcept {
+    return segments.size() > 2 && (segments[2] == "q" || segments[2] == "events");
+}
+
 void http_messaging::on_request(const http_request& r, http_responder to) {
     const auto path = r.segments();
     if (path.size() == 2 && path[1] == "openapi.json") {

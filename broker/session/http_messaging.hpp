@@ -61,6 +61,7 @@ public:
     void on_request(const http_request& r, http_responder to) override;
     [[nodiscard]] std::uint64_t body_bytes_max() const noexcept override { return settings_.message_bytes_max; }
     [[nodiscard]] std::optional<http_answer> before_body(const http_request& r) override;
+    [[nodiscard]] bool takes_by_get(std::span<const std::string_view> segments) const noexcept override;
     void stop() override;
 
     // ---- For its parts ---------------------------------------------------------------------------

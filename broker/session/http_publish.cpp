@@ -206,7 +206,12 @@ bool http_messaging::is_stored(const core::vhost_node& v, core::targets where, c
         return false;
     }
     durable_.resize(peers_.size());
+    bool kept = where.empty() || t.retain;
     for (const auto& q : where) {
+        if (q.slot >= core::first_subscriber_slot) {
+            continue;  // who listens live keeps nothing
+        }
+        kept = true;
         auto& known = durable_[q.shard.value];
         auto at = known.find(place_of(q));
         if (at == known.end()) {
@@ -223,7 +228,7 @@ bool http_messaging::is_stored(const core::vhost_node& v, core::targets where, c
             return false;
         }
     }
-    return true;
+    return kept;
 }
 
 http_answer http_messaging::answer_of(const std::string& id, const published& p) {

@@ -144,7 +144,7 @@ void http_session::on_head() {
     served_ = asks_for_websocket(r) ? nullptr : served_at(r.target.path());
     if (served_ == nullptr || http::is_preflight(r)) {
         parser_->limit_body(0);
-    } else if (!only_reads(r.method) && is_foreign_page(r)) {
+    } else if ((!only_reads(r.method) || served_->handler->takes_by_get(r.target.segments())) && is_foreign_page(r)) {
         refuse({.code = http::status::forbidden, .detail = "pages of that origin may not do this here"});
     } else if (served_->who == http_settings::access::login) {
         log_in();
@@ -193,8 +193,12 @@ const http_settings::served* http_session::served_at(std::string_view path) cons
 
 // A browser sends the credentials that it keeps for us whichever page asks it to.
 bool http_session::is_foreign_page(const http::request& r) const {
-    const auto origin = r.fields.find("Origin");
-    return origin && !page_may_call(*origin, r.host, settings_.origins);
+    if (const auto origin = r.fields.find("Origin")) {
+        return !page_may_call(*origin, r.host, settings_.origins);
+    }
+    // Pictures, frames and links are asked for without an Origin (Fetch Metadata, 2.2).
+    const auto site = r.fields.get("Sec-Fetch-Site");
+    return site == "cross-site" || site == "same-site";
 }
 
 http_request http_session::view() const noexcept {
@@ -421,6 +425,10 @@ void http_session::on_timer(mono_ns /*now*/) {
         lose_call();
         phase_ = phase::done;
         host_.abort();
+        return;
+    }
+    if (const auto left = host_.out().pending(); parser_->idle() && left != 0 && left < std::exchange(unsent_, left)) {
+        watch(settings_.idle_timeout);  // not idle: it still reads the last answer
         return;
     }
     if (!parser_->idle()) {

@@ -174,8 +174,9 @@ private:
     std::unique_ptr<websocket_session> become_;
     phase phase_ = phase::reading;
     bool paused_ = false;
-    bool stuck_ = false;  // output above the high watermark
-    mono_ns began_ = 0;   // the request at work; 0: none
+    std::size_t unsent_ = SIZE_MAX;  // of the last answer, when the timer last looked
+    bool stuck_ = false;             // output above the high watermark
+    mono_ns began_ = 0;              // the request at work; 0: none
     std::uint64_t body_taken_ = 0;
 
     // The request at work.

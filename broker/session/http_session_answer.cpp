@@ -252,7 +252,7 @@ void http_session::woken() {
 
 void http_session::pump() {
     for (int i = 0; source_ != nullptr && source_wanted_; ++i) {
-        if (host_.out().pending() >= output_high_bytes) {
+        if (host_.out().pending() > output_high_bytes) {  // as connection: no more comes until it is low
             watch(settings_.idle_timeout);
             return;
         }
@@ -307,6 +307,7 @@ void http_session::end_call() {
         hang_up();
         return;
     }
+    unsent_ = SIZE_MAX;
     watch(settings_.idle_timeout);
     resume();
 }

@@ -42,6 +42,9 @@ public:
         }
     }
     [[nodiscard]] std::uint64_t body_bytes_max() const noexcept override { return 1000; }
+    [[nodiscard]] bool takes_by_get(std::span<const std::string_view> path) const noexcept override {
+        return path.back() == "take";
+    }
     [[nodiscard]] std::optional<http_answer> before_body(const http_request& r) override {
         return r.query("full")
                    ? std::optional(problem_answer({.code = http::status::service_unavailable}, {{"Retry-After", "1"}}))
@@ -399,6 +402,22 @@ TEST_F(HttpHandler, OtherPagesNeedTheirOriginListed) {
                 Not(HasSubstr("Access-Control-Allow-Origin")));
     EXPECT_THAT(l.read(ask("POST /v1/a", "b", "Origin: https://evil.example\r\n")), StartsWith("HTTP/1.1 403 "));
     EXPECT_EQ(h.seen.size(), 4U);
+}
+
+// A picture of another site's page is fetched with the credentials that the browser keeps, and without an Origin.
+TEST_F(HttpHandler, OtherPagesTakeNothingByGet) {
+    line l(w, settings);
+    EXPECT_THAT(l.read(ask("GET /v1/a", "", "Sec-Fetch-Site: cross-site\r\n")), StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(l.read(ask("GET /v1/take")), StartsWith("HTTP/1.1 200 "));
+    for (const auto* of : {"Sec-Fetch-Site: same-origin\r\n", "Sec-Fetch-Site: none\r\n", "Origin: http://a\r\n",
+                           "Origin: https://shop.example\r\nSec-Fetch-Site: cross-site\r\n"}) {
+        EXPECT_THAT(l.read(ask("GET /v1/take", "", of)), StartsWith("HTTP/1.1 200 ")) << of;
+    }
+    for (const auto* of :
+         {"Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: https://evil.example\r\n"}) {
+        line other(w, settings);
+        EXPECT_THAT(other.read(ask("GET /v1/take", "", of)), StartsWith("HTTP/1.1 403 ")) << of;
+    }
 }
 
 TEST_F(HttpHandler, WhatIsUnderWayAtTheEndIsToldSo) {

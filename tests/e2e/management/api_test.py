@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The management API does what it says, refuses what it must in RabbitMQ's words, and its changes last."""
 
+import base64
+import http.client
 import threading
 import time
 import unittest
@@ -295,7 +297,52 @@ class Rights(Running):
         self.assertEqual(1, len(self.as_user("monitor").get("connections").json))
         name = self.as_user("monitor").get("connections").json[0]["name"].replace(" ", "%20").replace(">", "%3E")
         self.check(self.as_user("manager").delete(f"connections/{name}"), 404)
+        self.check(self.as_user("monitor").delete(f"connections/{name}"), 404)  # sees it, no more
+        link.process_data_events()
+        self.check(self.as_user("admin").delete(f"connections/{name}"), 204)
+
+    def test_parameters_ask_for_rights_in_their_vhost(self):
+        self.check(self.api.put("vhosts/foreign", {}), 201)
+        self.check(self.api.put("parameters/shovel/foreign/s", {"value": {"src-uri": "amqp://u:secret@h"}}), 201)
+        policy = self.as_user("policy")
+        for method, path, body in (("GET", "parameters/shovel/foreign", None),
+                                   ("GET", "parameters/shovel/foreign/s", None),
+                                   ("PUT", "parameters/shovel/foreign/s", {"value": {}}),
+                                   ("PUT", "parameters/vhost-limits/foreign/limits", {"value": {"max-queues": 0}}),
+                                   ("DELETE", "parameters/shovel/foreign/s", None)):
+            self.check(policy.request(method, path, body), 401)
+        for path in ("parameters", "parameters/shovel"):
+            self.assertNotIn("secret", str(policy.get(path).json))
+            self.assertIn("secret", str(self.api.get(path).json))
+        self.check(self.api.delete("vhosts/foreign"), 204)
+
+    def test_a_deleted_users_event_streams_end(self):
+        self.check(self.api.put("users/mallory", {"password": "mallory", "tags": ""}), 201)
+        self.check(self.api.put(f"permissions/{V}/mallory", {"configure": ".*", "write": ".*", "read": ".*"}), 201)
+        link = http.client.HTTPConnection(*self.api.address, timeout=20)
+        login = base64.b64encode(b"mallory:mallory").decode()
+        link.request("GET", f"/v1/{V}/events?topic=%23", headers={"Authorization": f"Basic {login}"})
+        answer = link.getresponse()
+        self.assertEqual(200, answer.status)
+        self.check(self.api.delete("users/mallory"), 204)
+        try:
+            answer.read()  # to the end: there is one
+        except http.client.IncompleteRead:
+            pass
         link.close()
+
+    def test_names_are_as_long_as_amqp_says_them(self):
+        for path, body in ((f"exchanges/{V}/" + 256 * "x", {"type": "fanout"}), (f"queues/{V}/" + 256 * "q", {})):
+            self.check(self.api.put(path, body), 400)
+        self.check(self.api.put(f"queues/{V}/long-headers", {}), 201)
+        self.check(self.api.post(f"exchanges/{V}/amq.default/publish", {
+            "routing_key": "long-headers", "payload": "x", "payload_encoding": "string",
+            "properties": {"headers": {"a": {300 * "n": 1, "b": 2}}, "expiration": "99999999999999999"}}), 200)
+        link = pika.BlockingConnection(pika.ConnectionParameters(*self.broker.address))
+        method, properties, body = link.channel().basic_get("long-headers", auto_ack=True)
+        self.assertEqual((b"x", {"a": {"b": 2}}), (body, properties.headers))
+        link.close()
+        self.check(self.api.delete(f"queues/{V}/long-headers"), 204)
 
 
 class Refusals(Running):
