@@ -120,6 +120,8 @@ struct mqtt_login {
     std::optional<mqtt::will> will{};
 };
 
+inline constexpr mqtt_login v5{.spoken = mqtt::version::v5};
+
 // A socket's stand-in.
 class mqtt_peer final : public host {
 public:

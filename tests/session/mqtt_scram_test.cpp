@@ -16,8 +16,6 @@ using mqtt::property;
 using mqtt::reason_code;
 using mqtt::version;
 
-constexpr mqtt_login scram_login{.spoken = version::v5};
-
 some_properties scram_data(std::string_view data) {
     some_properties p;
     p.with<property::authentication_method>("SCRAM-SHA-256");
@@ -109,7 +107,7 @@ TEST(MqttScram, IsRepeatedWhenTheClientWants) {
 TEST(MqttScram, IsForThoseWhoAskedForItAndInTurn) {
     clause(mqtt_5, {"MQTT-4.12.0-7", "MQTT-4.12.1-1"});
     world w;
-    mqtt_peer p(w, "plain", scram_login);
+    mqtt_peer p(w, "plain", v5);
     const auto first = scram_data("n,,n=guest,r=x");
     p.send(mqtt::auth{.reason = reason_code::reauthenticate, .properties = first.block()});
     EXPECT_EQ(p.said(), "DISCONNECT 82 [Reason String=AUTH with another authentication method than CONNECT]");

@@ -12,8 +12,6 @@
 namespace linnet::session::test {
 namespace {
 
-const mqtt_login v5{.spoken = mqtt::version::v5};
-
 using amqp::property;
 
 // Tokens differ from run to run.
