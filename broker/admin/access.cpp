@@ -5,8 +5,6 @@
 namespace linnet::admin {
 namespace {
 
-bool administers(const session::http_user& u) { return u.has_tag("administrator"); }
-bool monitors(const session::http_user& u) { return administers(u) || u.has_tag("monitoring"); }
 bool makes_policies(const session::http_user& u) { return administers(u) || u.has_tag("policymaker"); }
 bool manages(const session::http_user& u) { return monitors(u) || makes_policies(u) || u.has_tag("management"); }
 
@@ -27,6 +25,9 @@ core::error access_refused(core::right r, std::string_view user, const core::vho
 }
 
 }  // namespace
+
+bool administers(const session::http_user& u) { return u.has_tag("administrator"); }
+bool monitors(const session::http_user& u) { return administers(u) || u.has_tag("monitoring"); }
 
 std::string_view refusal(need what, const session::http_user& user, core::topology_view view,
                          const core::vhost_node* vhost) {

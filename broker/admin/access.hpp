@@ -24,6 +24,9 @@ enum class need : std::uint8_t {
     administrator,  //
 };
 
+[[nodiscard]] bool administers(const session::http_user& u);
+[[nodiscard]] bool monitors(const session::http_user& u);
+
 // Empty: yes. Else why not, in RabbitMQ's words. `vhost`: the one that the path names, if it names one that exists.
 [[nodiscard]] std::string_view refusal(need what, const session::http_user& user, core::topology_view view,
                                        const core::vhost_node* vhost);

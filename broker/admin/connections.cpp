@@ -1,3 +1,4 @@
+#include "broker/admin/access.hpp"
 #include "broker/admin/api_handler.hpp"
 #include "broker/admin/connection_book.hpp"
 #include "broker/admin/listing.hpp"
@@ -19,8 +20,6 @@ using core::topology_view;
 
 constexpr std::uint32_t sessions_a_turn = 256;
 constexpr std::uint32_t queues_a_turn = 256;
-
-bool monitors(const session::http_user& u) { return u.has_tag("administrator") || u.has_tag("monitoring"); }
 
 bool may_see(const call& c, const core::connection_look& l) { return monitors(c.user) || l.user == c.user.name; }
 
@@ -248,7 +247,7 @@ void close_those(const call_ptr& c, connection_filter wanted) {
 // Who may only watch sees others' connections, and closes no more than their own.
 void close_connection(call_ptr c) {
     close_those(c, [c, wanted = named(*c)](const core::connection_look& l) {
-        return wanted(l) && (c->user.has_tag("administrator") || l.user == c->user.name);
+        return wanted(l) && (administers(c->user) || l.user == c->user.name);
     });
 }
 void close_of_user(call_ptr c) { close_those(c, of_user(*c)); }

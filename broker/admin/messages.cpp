@@ -3,6 +3,7 @@
 #include "broker/admin/access.hpp"
 #include "broker/core/broker.hpp"
 #include "broker/core/properties.hpp"
+#include "broker/core/topology.hpp"
 #include "broker/session/amqp_properties.hpp"
 #include "protocol/http/base64.hpp"
 #include "protocol/wire/utf8.hpp"
@@ -283,7 +284,9 @@ void publish_to_exchange(call_ptr c) {
     }
     if (const auto alarms = c->here().active_alarms(); alarms || c->here().congested()) {
         auto a = error_answer(http::status::service_unavailable, "service_unavailable",
-                              alarms.disk ? "the disk is full" : "memory is short");
+                              alarms.disk     ? "the disk is full"
+                              : alarms.memory ? "memory is short"
+                                              : "more is under way than can be worked on");
         a.fields.emplace_back("Retry-After", "1");
         c->answer(std::move(a));
         return;
@@ -304,8 +307,8 @@ void publish_to_exchange(call_ptr c) {
         c->bad_request("payload is no base64");
         return;
     }
-    if (key->size() > 255) {
-        c->bad_request("routing_key is longer than 255 bytes");
+    if (key->size() > core::name_bytes_max) {
+        c->bad_request(fmt::format("routing_key is longer than {} bytes", core::name_bytes_max));
         return;
     }
     const auto exchange = c->names[1] == "amq.default" ? std::string() : c->names[1];

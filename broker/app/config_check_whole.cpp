@@ -4,6 +4,7 @@
 #include "broker/app/config_values.hpp"
 #include "broker/app/edit_distance.hpp"
 #include "broker/app/password.hpp"
+#include "broker/core/topology.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -14,8 +15,6 @@
 
 namespace linnet::app {
 namespace {
-
-constexpr std::size_t name_bytes_max = 255;  // an AMQP short string
 
 class whole {
 public:
@@ -201,8 +200,9 @@ private:
     template <class T>
     void check_names(const std::vector<T>& elements, std::string_view section) {
         for (std::size_t i = 0; i < elements.size(); ++i) {
-            if (elements[i].name.size() > name_bytes_max) {
-                report(fmt::format("{}[{}].name", section, i), fmt::format("is longer than {} bytes", name_bytes_max));
+            if (elements[i].name.size() > core::name_bytes_max) {
+                report(fmt::format("{}[{}].name", section, i),
+                       fmt::format("is longer than {} bytes", core::name_bytes_max));
             }
         }
     }

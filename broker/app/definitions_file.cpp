@@ -2,6 +2,7 @@
 
 #include "broker/app/password.hpp"
 #include "broker/app/placed_json.hpp"
+#include "broker/core/topology.hpp"
 #include "broker/core/topology_record.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +21,6 @@ using core::definition;
 using object = placed_json::object;
 using list = placed_json::list;
 
-constexpr std::size_t name_bytes_max = 255;
 constexpr std::string_view operator_policy_component = "operator_policy";
 constexpr std::string_view limits_component = "vhost-limits";
 constexpr std::string_view limits_name = "limits";
@@ -200,8 +200,8 @@ private:
     }
     [[nodiscard]] std::string name(const placed_json& e, std::string_view member = "name") {
         auto n = text(e, member);
-        if (n.size() > name_bytes_max) {
-            report(*e.find(member), fmt::format("{} is longer than {} bytes", member, name_bytes_max));
+        if (n.size() > core::name_bytes_max) {
+            report(*e.find(member), fmt::format("{} is longer than {} bytes", member, core::name_bytes_max));
         }
         return n;
     }

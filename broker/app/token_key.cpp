@@ -205,8 +205,7 @@ token_key token_key::of_secret(std::string secret) {
 
 bool token_key::verifies(std::string_view text, std::string_view signature) const {
     if (algorithm_ == token_algorithm::hs256) {
-        const auto right = hmac_sha256(secret_, text);
-        return signature.size() == right.size() && CRYPTO_memcmp(signature.data(), right.data(), right.size()) == 0;
+        return same_secret(signature, hmac_sha256(secret_, text));
     }
     std::string der;
     if (algorithm_ == token_algorithm::es256) {

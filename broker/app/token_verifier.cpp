@@ -2,6 +2,7 @@
 
 #include "broker/app/placed_json.hpp"
 #include "broker/core/scope_grant.hpp"
+#include "broker/core/topology.hpp"
 
 #include <fmt/format.h>
 
@@ -15,7 +16,6 @@ namespace linnet::app {
 namespace {
 
 constexpr std::size_t header_bytes_max = 4096;
-constexpr std::size_t name_bytes_max = 255;
 constexpr double latest_s = 9e9;  // in the year 2255: nanoseconds since 1970 have room for it
 
 [[nodiscard]] tl::unexpected<token_fault> forged(std::string why) {
@@ -102,7 +102,7 @@ struct moment {
 }
 
 [[nodiscard]] bool is_name(std::string_view text) {
-    return !text.empty() && text.size() <= name_bytes_max &&
+    return !text.empty() && text.size() <= core::name_bytes_max &&
            std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
 }
 

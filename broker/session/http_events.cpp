@@ -3,6 +3,7 @@
 
 #include "broker/core/message_builder.hpp"
 #include "broker/core/text_hash.hpp"
+#include "broker/core/topology.hpp"
 #include "broker/session/amqp_names.hpp"
 #include "broker/session/http_properties.hpp"
 #include "broker/session/http_tail.hpp"
@@ -32,7 +33,6 @@ constexpr std::size_t write_bytes = 64 * 1024;
 constexpr std::uint32_t prefetch = 64;
 constexpr std::size_t filters_max = 32;
 constexpr std::size_t group_bytes_max = 100;
-constexpr std::size_t queue_name_bytes_max = 255;
 // A group that nobody has come back to for so long is over, with what waits for it.
 constexpr std::int64_t group_expiry_ms = 7LL * 24 * 3600 * 1000;
 
@@ -503,7 +503,7 @@ void http_messaging::listen_in_group(core::vhost_id vhost, std::string_view grou
         queue += f == filters.front() ? ':' : ',';
         http::append_percent_encoded(queue, f);
     }
-    if (queue.size() > queue_name_bytes_max) {
+    if (queue.size() > core::name_bytes_max) {
         std::move(to).answer(bad_request("group and topics are too long: a queue is called by them"));
         return;
     }

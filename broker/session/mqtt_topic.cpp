@@ -1,6 +1,7 @@
 #include "broker/session/mqtt_topic.hpp"
 
 #include "broker/core/reply_handle.hpp"
+#include "broker/core/topology.hpp"
 #include "protocol/mqtt/topic.hpp"
 
 #include <fmt/format.h>
@@ -9,9 +10,8 @@ namespace linnet::session {
 namespace {
 
 constexpr std::size_t key_bytes_max = 65'535;  // the core's
-constexpr std::size_t name_bytes_max = 255;    // of queues and exchanges
 
-bool is_name(std::string_view name) noexcept { return !name.empty() && name.size() <= name_bytes_max; }
+bool is_name(std::string_view name) noexcept { return !name.empty() && name.size() <= core::name_bytes_max; }
 
 std::optional<mqtt_address> in_exchange(std::string_view exchange, std::string_view levels, mqtt::name_mode mode) {
     mqtt_address a;
@@ -85,12 +85,12 @@ std::optional<std::string> pattern_of_filter(std::string_view filter) {
 
 std::optional<std::string> session_queue_name(std::string_view client) {
     auto name = fmt::format("{}{}", session_queue_prefix, client);
-    return name.size() <= name_bytes_max ? std::optional(std::move(name)) : std::nullopt;
+    return name.size() <= core::name_bytes_max ? std::optional(std::move(name)) : std::nullopt;
 }
 
 std::optional<std::string> shared_queue_name(std::string_view group, std::string_view filter) {
     auto name = fmt::format("mqtt-shared-{}/{}", group, filter);
-    return name.size() <= name_bytes_max ? std::optional(std::move(name)) : std::nullopt;
+    return name.size() <= core::name_bytes_max ? std::optional(std::move(name)) : std::nullopt;
 }
 
 }  // namespace linnet::session
