@@ -62,6 +62,8 @@ bool log_reads::run_ranges(request& r) {
             read_ahead(r);
             return false;
         }
+        if (l.what == found::unreadable && ask_for_less(r, r.which[r.shown].bytes))
+            return false;
         // The first look is at the record itself; the log's own may lie between its parts.
         const bool begins = !l.record.own() && (l.record.header.flags & stored_flags::part_of_before) == 0;
         if (l.what != found::record || (r.at == wanted && !begins)) {
@@ -89,19 +91,20 @@ bool log_reads::run_on(request& r) {
             const auto wanted = static_cast<std::uint32_t>(std::min<std::uint64_t>(rest, read_bytes_max));
             if (!r.pieces.empty())
                 drop_piece(r, r.pieces.begin());
-            begin_read(r, {.from = r.at, .bytes = std::max(l.bytes, wanted), .first = 0, .last = 0});
+            const std::uint32_t bytes = r.retried == r.at ? l.bytes : std::max(l.bytes, wanted);
+            begin_read(r, {.from = r.at, .bytes = bytes, .first = 0, .last = 0});
             return false;
         }
-        if (l.what == found::nothing || l.what == found::unreadable) {
-            if (l.what == found::unreadable)
-                show_damage(r, r.at);
+        if (l.what == found::nothing)
             return true;
-        }
-        if (l.what == found::damage) {
+        if (l.what == found::unreadable && ask_for_less(r, record_header_bytes))
+            return false;
+        if (l.what == found::damage || l.what == found::unreadable) {
+            const std::uint32_t step = l.what == found::damage ? record_alignment : pass_unreadable(r);
             r.assembler.reset();
             if (!std::exchange(r.passing_damage, true))
                 show_damage(r, r.at);
-            r.at = geometry_.behind(geometry_.number(r.at), geometry_.offset(r.at) + record_alignment);
+            r.at = geometry_.behind(geometry_.number(r.at), geometry_.offset(r.at) + step);
             continue;
         }
         r.passing_damage = false;
@@ -271,6 +274,37 @@ void log_reads::drop_shown(request& r) {
         drop_piece(r, r.pieces.begin());
 }
 
+// A read of many records fails with the worst of its sectors, or for a reason that passes: what is wanted now is asked
+// for once more, and alone. False: that has been done.
+bool log_reads::ask_for_less(request& r, std::uint32_t bytes) {
+    if (r.retried == r.at)
+        return false;
+    if (under_way_ < reads_max) {
+        r.retried = r.at;
+        drop_refused(r);
+        const std::size_t index = r.reads_on() ? 0 : r.shown;
+        begin_read(r, {.from = r.at, .bytes = bytes, .first = index, .last = index});
+    }
+    return true;
+}
+
+// How far to go on from what cannot be read: to the next block, or only on by the least, where its beginning can be.
+std::uint32_t log_reads::pass_unreadable(request& r) {
+    const std::uint32_t bytes = drop_refused(r);
+    return bytes > 2 * disk::block ? record_alignment
+                                   : disk::block - static_cast<std::uint32_t>(geometry_.offset(r.at) % disk::block);
+}
+
+// Gives up the piece that the disk refused, and says how long it was.
+std::uint32_t log_reads::drop_refused(request& r) {
+    const auto refused = std::ranges::find_if(r.pieces, [&](const piece& p) { return p.error != 0 && p.covers(r.at); });
+    if (refused == r.pieces.end())
+        return 0;
+    const std::uint32_t bytes = refused->bytes;
+    drop_piece(r, refused);
+    return bytes;
+}
+
 void log_reads::show(request& r, const core::log_record& record) {
     shown_any_ = true;
     const std::size_t index = r.shown++;
@@ -282,10 +316,7 @@ void log_reads::show(request& r, const core::log_record& record) {
 void log_reads::show_damage(request& r, core::log_position at) {
     ++damaged_;
     damaged_at_ = at;
-    // Where it could not be read, the next one is tried again.
-    const auto refused = std::ranges::find_if(r.pieces, [&](const piece& p) { return p.error != 0 && p.covers(r.at); });
-    if (refused != r.pieces.end())
-        drop_piece(r, refused);
+    drop_refused(r);  // the next one is tried again
     const core::log_position resume = r.at;
     show(r, {.at = at, .kind = 0, .flags = 0, .payload = {}});
     r.at = r.reads_on() ? resume : 0;

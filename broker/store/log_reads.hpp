@@ -72,9 +72,10 @@ private:
         core::log_position from = 0;
         core::log_position until = 0;
 
-        std::size_t shown = 0;        // records so far: the next index
-        core::log_position at = 0;    // of the record to be looked at; 0: the next of `which` begins
-        bool passing_damage = false;  // read_on(): between a damaged record and the next good one
+        std::size_t shown = 0;           // records so far: the next index
+        core::log_position at = 0;       // of the record to be looked at; 0: the next of `which` begins
+        bool passing_damage = false;     // read_on(): between a damaged record and the next good one
+        core::log_position retried = 0;  // there the disk could not read a stretch, and has been asked for less
         record_assembler assembler;
 
         std::vector<piece> pieces;  // by `last`
@@ -118,6 +119,9 @@ private:
     void read_ahead(request& r);
     [[nodiscard]] bool may_read_ahead(const request& r) const noexcept;
     static void drop_piece(request& r, std::vector<piece>::iterator p);
+    [[nodiscard]] bool ask_for_less(request& r, std::uint32_t bytes);
+    [[nodiscard]] std::uint32_t pass_unreadable(request& r);
+    static std::uint32_t drop_refused(request& r);
     static void drop_shown(request& r);
     void show(request& r, const core::log_record& record);
     void show_damage(request& r, core::log_position at);

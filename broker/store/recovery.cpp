@@ -448,8 +448,11 @@ recovery::outcome recovery::close_hole(const hole& h) {
         return write_gap(s, h.from, skip_to_next_segment);
     std::uint32_t at = h.from;
     while (at < h.to) {
-        const std::uint32_t skip = std::min<std::uint32_t>((h.to - at - gap_bytes) / record_alignment,
-                                                           skip_to_next_segment - 3U);
+        // What remains must have room for another gap, or be nothing.
+        constexpr std::uint32_t gap_skip_max = skip_to_next_segment - 3U;
+        constexpr std::uint32_t least = gap_bytes / record_alignment;
+        const std::uint32_t units = (h.to - at) / record_alignment - least;
+        const std::uint32_t skip = units <= gap_skip_max ? units : gap_skip_max - least;
         if (auto done = write_gap(s, at, static_cast<std::uint16_t>(skip)); !done)
             return done;
         at += gap_bytes + skip * record_alignment;

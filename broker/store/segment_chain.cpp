@@ -9,7 +9,11 @@
 namespace linnet::store {
 namespace {
 
-bool lacks_space(int error) noexcept { return error == ENOSPC || error == EDQUOT; }
+// What passes: room on the disk comes back, and so do descriptors and memory.
+bool may_pass(int error) noexcept {
+    return error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENFILE || error == ENOMEM ||
+           error == EAGAIN;
+}
 
 }  // namespace
 
@@ -83,6 +87,8 @@ bool segment_chain::runs_short(core::log_position end) const noexcept {
 void segment_chain::make_spare() {
     if (preparing_ || making_waits_)
         return;
+    if (std::exchange(unopened_, false))
+        return on_prepared(0);  // made already, and not yet opened
     preparing_name_ = spare_name(who_.log_number, next_spare_++);
     // The first segment is wanted at once: only later ones are filled with zeros.
     if (segments_.front().number == 1 && !segments_.front().ready) {
@@ -102,15 +108,17 @@ void segment_chain::on_prepared(int error) {
     if (error != 0)
         return note({.code = error, .what = "prepare " + preparing_name_}, making_waits_);
     const auto file = disk_.open(preparing_name_);
-    if (!file)
-        return note(file.error());
+    if (!file) {
+        unopened_ = true;
+        return note(file.error(), making_waits_);
+    }
     // In front: the last one may be getting its header just now.
     spares_.insert(spares_.begin(), {.name = preparing_name_, .file = *file});
     full_ = false;
 }
 
 void segment_chain::note(const disk_error& e, bool& waits) {
-    if (lacks_space(e.code))
+    if (may_pass(e.code))
         full_ = waits = true;
     else
         note(e);

@@ -97,6 +97,7 @@ private:
     bool preparing_ = false;  // a spare is being made
     bool held_ = false;       // nothing is dropped
     // For lack of space, until retry():
+    bool unopened_ = false;      // the one named so is made, and could not be opened
     bool making_waits_ = false;  // of spares; those there are can be used
     bool naming_waits_ = false;  // even that could not be done
     bool full_ = false;

@@ -112,15 +112,64 @@ TEST(LogReads, AreShownInTheOrderAskedFor) {
     EXPECT_FALSE(s.log().busy());
 }
 
-TEST(LogReads, OneThatFailsIsDamagedAndTheOthersAreNot) {
+TEST(LogReads, OneThatFailsOnceIsReadAgain) {
     scattered s(40);
     gathering into;
     s.log().read(s.ranges(), into);
     static_cast<void>(s.log().poll());
     s.medium.fail_at(6, EIO);  // of the sixteen under way
     settle(s.log(), s.medium);
+    EXPECT_TRUE(s.medium.failed());
+    EXPECT_EQ(into.shown, s.records);
+}
+
+// A read of many records fails with one of its sectors.
+TEST(LogReads, NeighboursOfWhatFailsAreReadOneByOne) {
+    scattered s(0);
+    s.medium.set_prompt(true);
+    for (std::size_t i = 0; i < 50; ++i) {
+        s.records.push_back(put(s.log(), text(i, 1000)));
+    }
+    settle(s.log(), s.medium);
+    s.medium.set_prompt(false);
+    gathering into;
+    s.log().read(s.ranges(), into);
+    static_cast<void>(s.log().poll());
+    s.medium.fail_at(1, EIO);  // all of them, or most
+    settle(s.log(), s.medium);
+    EXPECT_TRUE(s.medium.failed());
+    EXPECT_EQ(into.shown, s.records);
+}
+
+TEST(LogReads, ReadingOnLosesNothingToAReadThatFailsOnce) {
+    scattered s(40);
+    gathering into;
+    s.log().read_on(s.records.front().at, 300'000, into);
+    static_cast<void>(s.log().poll());
+    s.medium.fail_at(1, EIO);
+    settle(s.log(), s.medium);
+    EXPECT_TRUE(s.medium.failed());
+    ASSERT_TRUE(into.done);
+    EXPECT_EQ(std::ranges::count(into.shown, 0, &kept_record::kind), 0);
+    EXPECT_GT(into.shown.size(), 20U);
+    EXPECT_EQ(into.shown.front(), s.records.front());
+}
+
+TEST(LogReads, OneThatFailsAgainIsDamagedAndTheOthersAreNot) {
+    scattered s(40);
+    gathering into;
+    s.log().read(s.ranges(), into);
+    static_cast<void>(s.log().poll());
+    s.medium.fail_from(1, EIO);
+    while (into.shown.size() < 3) {
+        s.medium.finish_all();
+        static_cast<void>(s.log().poll());
+    }
+    s.medium.fail_from(0, 0);
+    settle(s.log(), s.medium);
     ASSERT_EQ(into.shown.size(), 40U);
-    EXPECT_EQ(std::ranges::count(into.shown, 0, &kept_record::kind), 1);
+    EXPECT_GE(std::ranges::count(into.shown, 0, &kept_record::kind), 3);
+    EXPECT_LE(std::ranges::count(into.shown, 0, &kept_record::kind), 16);
     for (std::size_t i = 0; i < 40; ++i) {
         EXPECT_EQ(into.shown[i].at, s.records[i].at);
         EXPECT_TRUE(into.shown[i].kind == 0 || into.shown[i] == s.records[i]);
