@@ -195,23 +195,39 @@ std::uint64_t delay_store::shrink(std::uint64_t bytes) {
     if (log_ == nullptr) {
         return 0;
     }
+    if (in_memory_bytes_ == 0) {
+        return 0;
+    }
+    const mono_ns keep_until = context_.delay_now() + fetch_ahead;
     std::vector<delay_entry> chosen;
+    std::uint64_t found = 0;
+    std::size_t looked = 0;
+    position last = 0;
     for (const time_line& l : lines_) {
-        const mono_ns keep_until = context_.delay_now() + fetch_ahead;
-        l.tree.for_each(0, [&](const delay_entry& e) {
+        l.tree.for_each(shrunk_to_, [&](const delay_entry& e) {
+            if (found >= bytes || looked == looked_a_turn) {
+                return false;
+            }
+            ++looked;
+            last = std::max(last, e.id);
             if (in_memory(e) && due_of(l, e.id) > keep_until) {
+                auto m = unpack(e.where);
+                found += m->footprint();
+                static_cast<void>(m.detach());  // the entry has it
                 chosen.push_back(e);
             }
             return true;
         });
     }
+    // Next time from there on; from the beginning when that was the end.
+    shrunk_to_ = looked == 0 ? 0 : last + 1;
     std::uint64_t freed = 0;
-    for (auto e = chosen.rbegin(); e != chosen.rend() && freed < bytes; ++e) {
-        const message_ptr m = unpack(e->where);
-        const stored_ref ref = record(*m, e->id, time_in(e->id), false);
+    for (const auto& e : chosen) {
+        const message_ptr m = unpack(e.where);
+        const stored_ref ref = record(*m, e.id, time_in(e.id), false);
         freed += m->footprint();
         in_memory_bytes_ -= m->footprint();
-        line_of(e->id)->tree.update({e->id, ref.at, ref.bytes | fleeting_bit});
+        line_of(e.id)->tree.update({e.id, ref.at, ref.bytes | fleeting_bit});
     }
     return freed;
 }
@@ -287,33 +303,37 @@ bool delay_store::publish_due() {
 void delay_store::fetch_soon_due() {
     const mono_ns now = context_.delay_now();
     const time_line* next = next_line();
-    if (log_ == nullptr || next == nullptr || near_.size() > fetch_count / 2 || near_bytes_ > fetch_bytes / 2) {
-        return;
-    }
-    const delay_entry head = *next->tree.first();
-    if (now < look_again_ && (in_memory(head) || near_.contains(head.id))) {
+    if (log_ == nullptr || next == nullptr) {
         return;
     }
     const mono_ns until = now + fetch_ahead;
     std::vector<journal::wanted> which[2];  // by whether they last
-    std::uint64_t room = fetch_bytes - near_bytes_;
-    std::size_t left = fetch_count - near_.size();
-    for (const time_line& l : lines_) {
-        l.tree.for_each(0, [&](const delay_entry& e) {
-            if (due_of(l, e.id) > until || left == 0 || room == 0) {
-                return false;
-            }
-            if (!in_memory(e) && near_.emplace(e.id, message_ptr{}).second) {
-                which[lasting(e) ? 1 : 0].push_back({e.id, ref_of(e)});
-                near_bytes_ += stored_bytes(e);
-                room -= std::min<std::uint64_t>(room, stored_bytes(e));
-                --left;
-            }
-            return true;
-        });
+    const auto want = [&](const delay_entry& e) {
+        if (in_memory(e) || !near_.emplace(e.id, message_ptr{}).second) {
+            return false;
+        }
+        which[lasting(e) ? 1 : 0].push_back({e.id, ref_of(e)});
+        near_bytes_ += stored_bytes(e);
+        return true;
+    };
+    // What everything behind it waits for is read however full of later ones it is here.
+    const delay_entry head = *next->tree.first();
+    const bool missing = due_of(*next, head.id) <= until && want(head);
+    if ((missing || now >= look_again_) && near_.size() <= fetch_count / 2 && near_bytes_ <= fetch_bytes / 2) {
+        bool room = true;
+        for (const time_line& l : lines_) {
+            l.tree.for_each(0, [&](const delay_entry& e) {
+                room = room && near_.size() < fetch_count && near_bytes_ < fetch_bytes;
+                if (!room || due_of(l, e.id) > until) {
+                    return false;
+                }
+                static_cast<void>(want(e));
+                return true;
+            });
+        }
+        // Where there was no room for all, as soon as there is some.
+        look_again_ = room ? now + fetch_ahead / 4 : now;
     }
-    // Where there was no room for all, as soon as there is some.
-    look_again_ = left == 0 || room == 0 ? now : now + fetch_ahead / 4;
     for (const bool lasts : {true, false}) {
         if (!which[lasts ? 1 : 0].empty()) {
             log_->fetch(lasts ? uid_ : uid_ | fleeting_owner, which[lasts ? 1 : 0]);

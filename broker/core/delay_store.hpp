@@ -89,7 +89,9 @@ public:
     [[nodiscard]] std::vector<pending> browse(const pending& after, std::size_t most) const;
     [[nodiscard]] std::vector<pending> browse(std::size_t most) const { return browse(pending{}, most); }
 
-    // Writes messages that are only in memory to the log, the last to be due first; returns the bytes given back.
+    // Writes messages that are only in memory to the log, the first to be due first, but for those that are due soon;
+    // returns the bytes given back. A call looks at a part of them and the next goes on from there: 0 does not say that
+    // there are none.
     std::uint64_t shrink(std::uint64_t bytes);
 
     struct figures {
@@ -127,6 +129,7 @@ private:
         wall_ns offset = 0;
     };
     static constexpr std::size_t due_a_turn = 4096;
+    static constexpr std::size_t looked_a_turn = 64 * 1024;  // by shrink()
 
     void on_timer(mono_ns now) override;
     [[nodiscard]] time_line& line_for_new();
@@ -156,6 +159,7 @@ private:
     std::map<position, message_ptr> near_;
     std::uint64_t near_bytes_ = 0;
     mono_ns look_again_ = 0;  // for more of them; looking costs as much as there are
+    position shrunk_to_ = 0;  // how far shrink() has looked
     // Handed out by on_due() and not settled: their records still count.
     std::unordered_map<position, delay_entry> publishing_;
     position in_doubt_below_ = 0;  // after a crash: what was due by then

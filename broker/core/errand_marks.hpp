@@ -35,21 +35,23 @@ public:
         const auto at = marks_.find(log);
         return at != marks_.end() && number <= at->second.number;
     }
-    // The record that says so lies there.
-    void note(const errand_name& e, log_position at) {
+    // The record that says so begins there. `end`: of a large one, which is written in parts, everything lies below.
+    void note(const errand_name& e, log_position at, log_position end = 0) {
         mark& m = marks_[e.log];
         if (e.number >= m.number) {
-            m = {e.number, at};
+            m = {e.number, at, std::max(end, at + 1)};
         }
     }
-    // Records anew what lies below `keep`; the newest place of any mark, 0: there is none.
+    // Records anew what lies below `keep`. All marks are durable when everything below what it returns is; 0: there are
+    // none.
     log_position renew(log_position keep, const std::function<log_position(std::span<const std::uint8_t>)>& record) {
         log_position newest = 0;
         for (auto& [log, m] : marks_) {
             if (m.at < keep) {
                 m.at = record(encode({log, m.number}));
+                m.end = m.at + 1;
             }
-            newest = std::max(newest, m.at);
+            newest = std::max(newest, m.end);
         }
         return newest;
     }
@@ -63,6 +65,7 @@ private:
     struct mark {
         position number = 0;
         log_position at = 0;
+        log_position end = 0;
     };
     std::map<std::uint16_t, mark> marks_;
 };

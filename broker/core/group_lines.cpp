@@ -5,6 +5,11 @@
 #include <algorithm>
 
 namespace linnet::core {
+namespace {
+
+std::uint64_t bytes_of(const queue_item& item) noexcept { return item.msg ? item.msg->footprint() : 0; }
+
+}  // namespace
 
 struct group_lines::node {
     queue_item item;
@@ -180,6 +185,7 @@ void group_lines::insert(group& g, queue_item&& item) {
         deadlines_.emplace(n->item.deadline, n);
     }
     ++ready_;
+    ready_bytes_ += bytes_of(n->item);
 }
 
 queue_item group_lines::remove(node& n) noexcept {
@@ -190,6 +196,7 @@ queue_item group_lines::remove(node& n) noexcept {
         deadlines_.erase({n.item.deadline, &n});
     }
     --ready_;
+    ready_bytes_ -= bytes_of(n.item);
     queue_item item = std::move(n.item);
     delete &n;
     return item;
@@ -204,13 +211,17 @@ queue_item group_lines::remove_ready(node& n) {
     return item;
 }
 
-void group_lines::add(key k, queue_item&& item) {
+group_lines::group& group_lines::group_of(key k) {
     auto& slot = groups_[k];
     if (slot == nullptr) {
         slot = std::make_unique<group>();
         slot->of = k;
     }
-    group& g = *slot;
+    return *slot;
+}
+
+void group_lines::add(key k, queue_item&& item) {
+    group& g = group_of(k);
     unshelve(g);
     insert(g, std::move(item));
     shelve(g);
@@ -279,6 +290,15 @@ void group_lines::hold_back(position pos) {
         ++g.held_back;
         shelve(g);
     }
+}
+
+void group_lines::hold(key k, position pos) {
+    group& g = group_of(k);
+    unshelve(g);
+    ++g.lent;
+    ++g.held_back;
+    lent_.emplace(pos, lent_state{&g, true});
+    shelve(g);
 }
 
 std::size_t group_lines::bytes() const noexcept {

@@ -26,7 +26,8 @@ namespace linnet::core {
 // give some up: at once where nothing is lent, else as soon as it is settled.
 //
 // Threads: the queue's.
-// Bounds:  some 120 bytes a message and 130 a key that has messages, ready, waiting or lent; nothing for other keys.
+// Bounds:  as many messages as are added, see is_full(); some 120 bytes a message and 130 a key that has messages,
+// ready, waiting or lent; nothing for other keys.
 //          Lending O(log n + consumers).
 class group_lines {
 public:
@@ -81,6 +82,8 @@ public:
     void give_back(queue_item&& item);
     // It waits for its next attempt (retry), and nothing of its key goes out before it is given back or done.
     void hold_back(position pos);
+    // The same of one that was never lent here: it waited already when the broker ended.
+    void hold(key k, position pos);
     [[nodiscard]] bool is_lent(position pos) const noexcept { return lent_.contains(pos); }
 
     // Ready, for people: it looks through all.
@@ -94,6 +97,8 @@ public:
     [[nodiscard]] mono_ns next_deadline() const noexcept;  // 0: none
 
     [[nodiscard]] std::size_t ready() const noexcept { return ready_; }
+    // So much is ready that no more is to be added only to find another key: what lies here cannot be spilled.
+    [[nodiscard]] bool is_full() const noexcept { return ready_ >= filed_max || ready_bytes_ >= filed_bytes_max; }
     // Keys that have messages, ready or lent.
     [[nodiscard]] std::size_t keys() const noexcept { return groups_.size(); }
     [[nodiscard]] std::size_t keys_of(consumer_id c) const noexcept;
@@ -101,6 +106,8 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept;
 
 private:
+    static constexpr std::size_t filed_max = 16 * 1024;
+    static constexpr std::uint64_t filed_bytes_max = 16 * 1024 * 1024;
     struct group;
     struct node;
     using by_head = std::set<std::pair<position, group*>>;
@@ -111,6 +118,7 @@ private:
     };
 
     [[nodiscard]] consumer* find(consumer_id c) const noexcept;
+    [[nodiscard]] group& group_of(key k);  // made if there is none
     [[nodiscard]] node* oldest_node() const noexcept;
     [[nodiscard]] by_head* shelf_of(const group& g) noexcept;
     void shelve(group& g);
@@ -135,6 +143,7 @@ private:
     by_head blocked_;  // something is ready, and may not go out
     std::set<std::pair<mono_ns, node*>> deadlines_;
     std::size_t ready_ = 0;
+    std::uint64_t ready_bytes_ = 0;  // the messages' own
 };
 
 }  // namespace linnet::core

@@ -8,7 +8,7 @@ namespace linnet::core {
 
 // A reactor thread and everything it owns. Shard 0 also runs the control: the one writer of the topology.
 using shard_id = strong_id<struct shard_id_tag, std::uint16_t>;
-inline constexpr std::uint32_t shards_max = 64;
+inline constexpr std::uint32_t shards_max = 63;  // and as many logs: a bit each in a word, beside that of all streams
 inline constexpr shard_id control_shard{0};
 
 // A place in a table that only its shard writes, plus the generation that makes a stale handle harmless:

@@ -267,6 +267,7 @@ void queue::die(queue_item&& item, death_reason why) {
             item.stored = false;
         } else if (spec_.settings.dead_letter_exchange) {
             f.in->index.set_state(f.at, entry_state::dying);
+            dying_below_ = std::max(dying_below_, item.pos + 1);
         } else {
             forget(f);
             item.stored = false;
@@ -450,6 +451,9 @@ void queue::put_back(delivery&& d, bool counts) {
     if (item.stored && counts) {
         note_attempts(item);
     }
+    if (item.stored && item.deadline == 0) {
+        forget_deadline(item.pos);
+    }
     store_back(std::move(item));
     drop_overflow();
     if (with_deadline_ != 0) {
@@ -557,6 +561,7 @@ std::uint64_t queue::shut_down() {
             continue;
         }
         if (c->a.sink != nullptr) {
+            context_.forget_local(*c->a.sink, self_, c->id);
             c->a.sink->on_cancelled(c->a.tag, cancel_reason::queue_deleted);
         } else {
             context_.cancel_remote(c->a.remote, cancel_reason::queue_deleted);

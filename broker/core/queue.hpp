@@ -58,6 +58,12 @@ public:
     // Consumers on other shards.
     virtual void deliver_remote(const struct remote_consumer& to, delivery&& d) = 0;
     virtual void cancel_remote(const struct remote_consumer& to, cancel_reason why) = 0;
+    // A consumer of this shard that the queue is about to tell of its end: its sink counts one source less.
+    virtual void forget_local(delivery_sink& sink, queue_handle q, consumer_id c) {
+        static_cast<void>(sink);
+        static_cast<void>(q);
+        static_cast<void>(c);
+    }
     // An auto-delete queue lost its last consumer, or a queue's x-expires ran out: it wants to be deleted.
     virtual void on_unused(const class queue& q) = 0;
     // Messages have come back from the log: there is something to pump, and a waiting get() can be answered.
@@ -386,6 +392,7 @@ private:
         return i.delivery_count | (i.received ? received_bit : 0U);
     }
     void note_attempts(const queue_item& item);
+    void forget_deadline(position pos);
     [[nodiscard]] bool window_full(const lane& l) const noexcept;
     void page_out(lane& l, const queue_item& item);
     void drop_paged(lane& l, queue_index::place p);
@@ -446,6 +453,7 @@ private:
     std::uint64_t damaged_ = 0;
     std::uint64_t doomed_ = 0;      // of those: to be dead-lettered
     position delivered_below_ = 0;  // after a crash: what may have been delivered before
+    position dying_below_ = 0;      // of what has been dead-lettered since the start
     std::uint64_t expected_ = 0;
     std::uint64_t expected_bytes_ = 0;
     position recovered_end_ = 0;         // what recovery found lies below

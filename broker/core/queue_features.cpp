@@ -130,7 +130,8 @@ bool queue::pump_groups() {
             lend_grouped(*find(t->to), std::move(t->item));
             continue;
         }
-        if (l.empty() || std::ranges::none_of(order_, [](const consumer* c) { return can_take(*c); })) {
+        if (l.empty() || groups_->is_full() ||
+            std::ranges::none_of(order_, [](const consumer* c) { return can_take(*c); })) {
             break;
         }
         if (l.head.empty()) {
@@ -163,7 +164,7 @@ void queue::lend_grouped(consumer& c, queue_item&& item) {
 // For get(): one whose key nobody has. False: there is none in memory.
 bool queue::find_free_group() {
     lane& l = lanes_.front();
-    while (!groups_->has_free() && !l.head.empty()) {
+    while (!groups_->has_free() && !groups_->is_full() && !l.head.empty()) {
         file_head(l);
     }
     return groups_->has_free();
@@ -258,7 +259,11 @@ void queue::wait_since_recovery(lane& l, queue_index::place p, message_ptr m) {
     l.index.set_state(p, entry_state::lent);
     count_out(e.body_bytes, e.deadline);
     const mono_ns until = recovered_at_ + spec_.settings.retry->pause_after(e.delivery_count);
-    retries_.add(e.deadline == 0 ? until : std::min(until, e.deadline), item_of(e, std::move(m)));
+    queue_item item = item_of(e, std::move(m));
+    if (groups_ != nullptr) {
+        groups_->hold(group_of(item), item.pos);  // as it was before the end
+    }
+    retries_.add(e.deadline == 0 ? until : std::min(until, e.deadline), std::move(item));
     count_loaded(l, e);
 }
 

@@ -406,6 +406,12 @@ void queue_index::set_received(place p) {
     rewrite(p, e);
 }
 
+void queue_index::clear_deadline(place p) {
+    index_entry e = get(p);
+    e.deadline = 0;
+    rewrite(p, e);
+}
+
 void queue_index::erase(place p) {
     set_state(p, entry_state::gone);
     tidy(p.chunk);

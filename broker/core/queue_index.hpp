@@ -76,6 +76,7 @@ public:
     void set_attempts(place p, std::uint32_t delivery_count, bool redelivered);
     // It does not expire any more, either.
     void set_received(place p);
+    void clear_deadline(place p);
     void erase(place p);
 
     // Shows the entries from `first` to before `last`; those are erased for which `f` says so.

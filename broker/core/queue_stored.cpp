@@ -602,6 +602,13 @@ std::uint32_t queue::attempts(position pos) const {
     return e ? attempts_of(*e) : 0;
 }
 
+// Its session has decided that it does not expire any more: the index must not know better.
+void queue::forget_deadline(position pos) {
+    if (const found f = locate(pos); f && f.in->index.get(f.at).deadline != 0) {
+        f.in->index.clear_deadline(f.at);
+    }
+}
+
 void queue::on_moved(position pos, const stored_ref& to) {
     if (const found f = locate(pos)) {
         f.in->index.set_where(f.at, to);
@@ -693,8 +700,11 @@ void queue::on_recovery_end(bool clean) {
 }
 
 void queue::on_clean_end() {
-    if (keeping_.log != nullptr && delivered_below_ != 0 && ready_ != 0) {
-        keeping_.log->record_doubt(keeping_.uid, delivered_below_);
+    // A successor may be on the disk that nobody has told us of: then the dead one, which we find again, is in doubt.
+    const auto is_empty = [](const lane& l) { return l.index.empty(); };
+    const position below = std::max(delivered_below_, dying_below_);
+    if (keeping_.log != nullptr && below != 0 && !std::ranges::all_of(lanes_, is_empty)) {
+        keeping_.log->record_doubt(keeping_.uid, below);
     }
 }
 

@@ -52,6 +52,8 @@ public:
     virtual void on_taken_over(client_ticket t) { static_cast<void>(t); }
     // Alarms began or ended (AMQP: connection.blocked, connection.unblocked).
     virtual void on_alarms(alarms now) = 0;
+    // Rights of its user have changed. What it reads by one that it has no longer, it ends, in the protocol's words.
+    virtual void on_rights_changed() {}
     // For people. False: it is nobody's connection, or not open yet.
     [[nodiscard]] virtual bool describe(connection_look& into) {
         static_cast<void>(into);

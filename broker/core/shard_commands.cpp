@@ -720,7 +720,13 @@ void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<deli
 }
 
 void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
-    // Highest position first: each then goes to the very front.
+    // Highest position first: each then goes to the very front. What consumers had in turn comes out of turn.
+    const auto by_place = [](const delivery& a, const delivery& b) {
+        return std::tie(a.queue.slot, a.queue.generation, a.pos) < std::tie(b.queue.slot, b.queue.generation, b.pos);
+    };
+    if (how != give_back_kind::reject && !std::ranges::is_sorted(batch, by_place)) {
+        std::ranges::stable_sort(batch, by_place);
+    }
     for (std::size_t i = batch.size(); i-- > 0;) {
         delivery& d = how == give_back_kind::reject ? batch[batch.size() - 1 - i] : batch[i];
         queue* q = find(d.queue);

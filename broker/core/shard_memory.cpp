@@ -46,7 +46,7 @@ void shard_state::tell_memory() {
 // at the whole of it.
 bool shard_state::relieve() {
     const std::uint64_t budget = parts.options().memory_high_bytes;
-    if (budget == 0 || stores.empty() || queues.size() == 0) [[unlikely]] {
+    if (budget == 0 || stores.empty()) [[unlikely]] {
         return false;
     }
     const std::uint64_t held = parts.held_bytes();
@@ -67,6 +67,11 @@ bool shard_state::relieve() {
         relief_slot = relief_slot + 1 < slots ? relief_slot + 1 : 0;
         if (auto* q = queues.find_slot(relief_slot); q != nullptr && (*q)->ready_count() != 0) {
             freed += (*q)->shrink(wanted - freed, what);
+        }
+    }
+    for (auto& [uid, d] : delays) {
+        if (follows && freed < wanted) {
+            freed += d->shrink(wanted - freed);
         }
     }
     return freed != 0;

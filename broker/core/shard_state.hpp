@@ -114,6 +114,9 @@ struct shard_state final : queue_context, delay_context {
     void on_dead(const queue& q, queue_item&& item, death_reason why) override;
     void deliver_remote(const remote_consumer& to, delivery&& d) override;
     void cancel_remote(const remote_consumer& to, cancel_reason why) override;
+    void forget_local(delivery_sink& sink, queue_handle q, consumer_id c) override {
+        static_cast<void>(forget_source(sink, q, c));
+    }
     void on_unused(const queue& q) override;
     void on_loaded(queue& q) override;
     void on_flight(const queue& q, flight_step what, const message& m, position pos, consumer_id to) override;

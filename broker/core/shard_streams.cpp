@@ -27,6 +27,7 @@ message_pool& shard_streams::pool() noexcept { return home_.messages; }
 const property_reader* shard_streams::reader_of(protocol_tag tag) const noexcept { return home_.parts.reader_of(tag); }
 
 void shard_streams::deliver_remote(const remote_consumer& to, delivery&& d) { home_.deliver_remote(to, std::move(d)); }
+void shard_streams::forget_local(delivery_sink& sink, queue_handle q, consumer_id c) { home_.forget_local(sink, q, c); }
 void shard_streams::cancel_remote(const remote_consumer& to, cancel_reason why) { home_.cancel_remote(to, why); }
 void shard_streams::gap_remote(const remote_consumer& to, position resumed) {
     home_.send_pointer(to.shard, command_kind::stream_gap, nullptr, {to.proxy_slot, to.proxy_generation}, resumed);

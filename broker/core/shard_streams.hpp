@@ -34,6 +34,7 @@ public:
     [[nodiscard]] const property_reader* reader_of(protocol_tag tag) const noexcept override;
     void deliver_remote(const remote_consumer& to, delivery&& d) override;
     void cancel_remote(const remote_consumer& to, cancel_reason why) override;
+    void forget_local(delivery_sink& sink, queue_handle q, consumer_id c) override;
     void gap_remote(const remote_consumer& to, position resumed) override;
     void on_active(stream& s) override;
     void on_readable(stream& s) override;

@@ -56,6 +56,8 @@ void stream::replay(const log_record& r) {
 void stream::open(std::unique_ptr<durable_log> log) {
     log_ = std::move(log);
     readable_ = began_at_ = next_;
+    opened_ = context_.now();
+    opened_wall_ = context_.wall_now();
     watch_age();
 }
 
@@ -76,8 +78,9 @@ enqueue_result stream::append(message_ptr m, const errand_name& brought_by) {
     const wall_ns now = context_.wall_now();
     const position offset = next_++;
     last_at_ = writer_.append(*log_, spec_.uid, offset, now, *m, brought_by).at;
+    last_end_ = log_->end();
     if (brought_by.number != 0) {
-        marks_.note(brought_by, last_at_);
+        marks_.note(brought_by, last_at_, last_end_);
     }
     last_stored_at_ = now;
     index_.add(offset, last_at_, now);
@@ -106,7 +109,7 @@ void stream::flush() {
     owner_.check();
     const position ended = batches_.empty() ? readable_ : batches_.back().next;
     if (ended != next_) {
-        batches_.push_back({last_at_, next_});
+        batches_.push_back({last_end_, next_});
     }
     log_->flush();
 }
@@ -121,7 +124,7 @@ bool stream::poll() {
 
 void stream::note_durable() {
     const position before = readable_;
-    while (!batches_.empty() && batches_.front().last < log_->durable()) {
+    while (!batches_.empty() && batches_.front().end <= log_->durable()) {
         last_batch_ = readable_;
         readable_ = batches_.front().next;
         batches_.pop_front();
@@ -284,6 +287,7 @@ std::uint64_t stream::shut_down() {
     stop();
     for (reader* r : std::exchange(order_, {})) {
         if (r->a.sink != nullptr) {
+            context_.forget_local(*r->a.sink, self_, r->id);
             r->a.sink->on_cancelled(r->a.tag, cancel_reason::queue_deleted);
         } else {
             context_.cancel_remote(r->a.remote, cancel_reason::queue_deleted);

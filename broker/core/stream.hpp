@@ -44,6 +44,12 @@ public:
     virtual void deliver_remote(const remote_consumer& to, delivery&& d) = 0;
     virtual void cancel_remote(const remote_consumer& to, cancel_reason why) = 0;
     virtual void gap_remote(const remote_consumer& to, position resumed) = 0;
+    // A consumer of this shard that the stream is about to tell of its end: its sink counts one source less.
+    virtual void forget_local(delivery_sink& sink, queue_handle q, consumer_id c) {
+        static_cast<void>(sink);
+        static_cast<void>(q);
+        static_cast<void>(c);
+    }
     // From now on until it is no longer busy(): flush() at the end of turns, poll() when the disk has something.
     virtual void on_active(class stream& s) = 0;
     // Readers can go on: pump() later.
@@ -185,8 +191,8 @@ private:
         std::uint32_t under_way = 0;  // sent to the far shard and not yet passed on
     };
     struct batch {
-        log_position last = 0;  // of its last record
-        position next = 0;      // the first offset behind it
+        log_position end = 0;  // of its last record, which may be written in several parts
+        position next = 0;     // the first offset behind it
     };
     enum class look : std::uint8_t { found, loading, end };
     struct found_item {
@@ -243,6 +249,9 @@ private:
     std::unique_ptr<rate_window<message_counts>> window_;
     position last_batch_ = 0;  // where the newest readable batch begins
     log_position last_at_ = 0;
+    log_position last_end_ = 0;
+    mono_ns opened_ = 0;
+    wall_ns opened_wall_ = 0;
     wall_ns last_stored_at_ = 0;
     std::uint64_t retained_segment_ = 0;  // of the log's end when retention was last looked at
     bool active_ = false;

@@ -19,7 +19,9 @@ log_position stream::keep_from_by_age() const noexcept {
     if (!spec_.settings.max_age) {
         return 0;
     }
-    const wall_ns oldest = context_.wall_now() - *spec_.settings.max_age;
+    // A clock that is set forward makes nothing older: what has gone by since the opening is known better.
+    const wall_ns now = std::min(context_.wall_now(), opened_wall_ + (context_.now() - opened_));
+    const wall_ns oldest = now - *spec_.settings.max_age;
     // A chunk is old when the one behind it is: an entry tells the time of its first message.
     std::size_t i = 0;
     while (i + 1 < index_.size() && index_[i + 1].stored_at < oldest) {
@@ -54,7 +56,7 @@ bool stream::keep_marks(log_position keep) {
         activate();
         return log_->append(static_cast<std::uint8_t>(record_kind::keys), 0, {&part, 1}).at;
     });
-    return newest < log_->durable() || newest == 0;
+    return newest <= log_->durable();
 }
 
 // Age is looked after from time to time: often for short ones, once a minute at least.

@@ -96,6 +96,28 @@ TEST(DurableDelay, SurvivesACrashAndComesWhenItIsDue) {
     EXPECT_EQ(content_of(c, "q"), (texts{"first", "second"}));
 }
 
+// More are about to be due than are read ahead, and then comes one that is due before them all.
+TEST(DurableDelay, AShortOneIsNotHeldUpByThousandsBehindIt) {
+    durable_cluster c(with_reader());
+    test_session s(c.at(0));
+    c.declare(s, "q");
+    make_delayed(c, s, "later");
+    c.bind_to(s, "later", "q");
+    for (int i = 0; i < 5000; ++i) {
+        c.publish(s, "later", "", "long", 0, true, "x-delay=2000");
+    }
+    c.settle();
+    wait(c, 1600 * ns_per_ms);
+    c.publish(s, "later", "", "short", 0, true, "x-delay=100");
+    c.settle();
+    wait(c, 150 * ns_per_ms);
+    EXPECT_EQ(c.count_of(s, "q"), 1U);
+    wait(c, 250 * ns_per_ms);
+    EXPECT_EQ(c.count_of(s, "q"), 5001U);
+    EXPECT_EQ(body_text(*c.get_from(s, "q", true)->msg), "short");
+    c.leave(s);
+}
+
 TEST(DurableDelay, IsNotPublishedTwiceAfterACleanEnd) {
     disk_images left;
     {
@@ -312,6 +334,38 @@ TEST(DurableRetry, CountsAttemptsAcrossACrashAndWaitsAnew) {
     s.got.clear();
     c.settle();
     EXPECT_EQ(content_of(c, "grave"), texts{"a"});
+}
+
+TEST(DurableGroups, KeepTheOrderOfAKeyWhoseFirstWaitsForARetryAcrossARestart) {
+    disk_images left;
+    {
+        durable_cluster c(with_reader());
+        test_session s(c.at(0));
+        c.declare(s, "g", {{"x-group-by", make_string("k")}, {"x-retry-base", make_int64(1000)}});
+        for (int i = 0; i < 3; ++i) {
+            c.publish(s, "", "g", std::to_string(i), 0, true, "k=a");
+        }
+        c.consume_from(s, "g", 1);
+        c.settle();
+        ASSERT_EQ(s.got.size(), 1U);
+        c.enter(0).settle(s.got, settlement::requeued);
+        s.got.clear();
+        c.settle();
+        c.leave(s);
+        left = c.stop();
+    }
+    durable_cluster c(with_reader(), std::move(left));
+    test_session s(c.at(0));
+    c.consume_from(s, "g", 3);
+    c.settle();
+    EXPECT_TRUE(s.got.empty()) << "the first waits, and the others behind it";
+    wait(c, 1001 * ns_per_ms);
+    texts order;
+    for (const auto& d : s.got) {
+        order.push_back(body_text(*d.msg));
+    }
+    EXPECT_EQ(order, (texts{"0", "1", "2"}));
+    c.leave(s);
 }
 
 TEST(DurableGroups, KeepTheOrderOfKeysAcrossACrashAndShards) {

@@ -127,6 +127,30 @@ TEST(GroupLines, HoldsAKeyBackWhileOneWaitsForARetry) {
     EXPECT_EQ(g.take(anyone)->item.pos, 2U);
 }
 
+TEST(GroupLines, HoldsAKeyBackWhoseMessageWaitedBeforeTheStart) {
+    group_lines g;
+    g.attach(first);
+    g.hold(7, 1);
+    g.add(7, item(2));
+    g.add(8, item(3));
+    EXPECT_EQ(g.take(anyone)->item.pos, 3U);
+    EXPECT_FALSE(g.take(anyone));
+    g.give_back(item(1));
+    EXPECT_EQ(g.take(anyone)->item.pos, 1U);
+    EXPECT_EQ(g.take(anyone)->item.pos, 2U);
+}
+
+TEST(GroupLines, AreFullBeforeAWholeQueueIsInThem) {
+    group_lines g;
+    position pos = 1;
+    while (!g.is_full()) {
+        g.add(7, item(pos++));
+        ASSERT_LT(pos, 1'000'000U);
+    }
+    static_cast<void>(g.take_oldest());
+    EXPECT_FALSE(g.is_full());
+}
+
 TEST(GroupLines, FindsTheOldestAndTheExpiredAnywhere) {
     group_lines g;
     g.attach(first);

@@ -1,4 +1,5 @@
 #include "tests/core/stream_fixture.hpp"
+#include "tests/store/log_support.hpp"
 
 #include <string>
 #include <vector>
@@ -388,6 +389,56 @@ TEST_F(Stream, ForgetsWhatIsTooOldButNeverTheLastSegment) {
     put("next");
     turn();
     EXPECT_EQ(subject->next_offset(), 7001U);
+}
+
+// Nothing has become older by it.
+TEST_F(Stream, KeepsItsHistoryWhenTheClockIsSetForward) {
+    queue_settings s;
+    s.max_age = 3600 * ns_per_s;
+    make(s);
+    put_many(5000, 1000);
+    shard.wall += 30 * 86'400 * ns_per_s;
+    shard.advance(120 * ns_per_s);
+    EXPECT_EQ(subject->first_offset(), 0U);
+    shard.advance(3600 * ns_per_s);
+    EXPECT_GT(subject->first_offset(), 0U) << "by now it is";
+}
+
+// A large message is written in parts. The first of them is not the message.
+TEST_F(Stream, ConfirmsALargeMessageWhenAllOfItIsDurable) {
+    make();
+    auto options = test::small_log();
+    options.segment_bytes = 4 * 1024 * 1024;
+    store::simulated_disk medium;
+    medium.set_prompt(true);
+    auto opened = test::open(medium, options);
+    ASSERT_TRUE(opened.log) << opened.why;
+    stream large(shard, queue_handle{2, 1, {}}, spec);
+    large.open(std::move(opened.log));
+    medium.set_prompt(false);
+    ASSERT_EQ(large.append(message_of(std::string(600 * 1024, 'x'))), enqueue_result::accepted);
+    durable_waiter who;
+    who.sequence = 1;
+    large.wait(who);
+    std::size_t finished = 0;
+    for (; finished < 1000; ++finished) {
+        large.flush();
+        static_cast<void>(large.poll());
+        if (!shard.durable.empty()) {
+            break;
+        }
+        medium.finish(1);
+    }
+    EXPECT_EQ(shard.durable, std::vector<std::uint64_t>{1});
+    EXPECT_GE(finished, 2U) << "of one write there is nothing to tell";
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        store::simulated_disk left(medium.crash(seed), {.seed = seed, .prompt = true});
+        const auto found = test::open(left, options);
+        ASSERT_TRUE(found.log) << found.why;
+        EXPECT_EQ(found.records.size(), 1U) << "what was confirmed, after crash " << seed;
+    }
+    medium.finish_all();
+    static_cast<void>(large.poll());
 }
 
 // What says that an errand has been run outlives the segment with its message.
