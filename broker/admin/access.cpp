@@ -1,5 +1,7 @@
 #include "broker/admin/access.hpp"
 
+#include "broker/core/access_grant.hpp"
+
 #include <fmt/format.h>
 
 namespace linnet::admin {
@@ -64,6 +66,31 @@ core::outcome<void> may(core::right r, const session::http_user& user, core::top
         return {};
     }
     return fail(access_refused(r, user.name, vhost, kind, known_as));
+}
+
+core::outcome<void> may_pass_on(const session::http_user& user, core::topology_view view, const core::vhost_node& vhost,
+                                std::string_view kind, std::string_view name, const core::value_table& arguments,
+                                std::string_view argument) {
+    const auto* value = core::find(arguments, argument);
+    const auto* to = value == nullptr ? nullptr : value->as_string();
+    if (to == nullptr) {
+        return {};
+    }
+    auto reads = may(core::right::read, user, view, vhost, kind, name);
+    return reads ? may(core::right::write, user, view, vhost, "exchange", *to) : reads;
+}
+
+core::outcome<void> may_read_topic(const session::http_user& user, core::topology_view view,
+                                   const core::vhost_node& vhost, std::string_view exchange, std::string_view key) {
+    const auto rules = user.rules_in(view, vhost);
+    const auto* x = core::topology_view::find_exchange(vhost, exchange);
+    if (x == nullptr || (rules && core::may_use_key(*rules.get(), core::right::read, *x, key))) {
+        return {};
+    }
+    return fail(core::error{core::error_kind::access_refused,
+                            fmt::format("ACCESS_REFUSED - access to topic '{}' in exchange '{}' in vhost '{}' refused "
+                                        "for user '{}'",
+                                        key, exchange, core::topology_view::name_of(vhost), user.name)});
 }
 
 core::error refusal_to_publish(core::publish_bar why, std::string_view user, const core::vhost_node& vhost,

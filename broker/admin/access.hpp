@@ -38,6 +38,17 @@ enum class need : std::uint8_t {
 [[nodiscard]] core::outcome<void> may(core::right r, const session::http_user& user, core::topology_view view,
                                       const core::vhost_node& vhost, std::string_view kind, std::string_view name);
 
+// What AMQP asks of who makes a thing that passes messages on to the exchange that `argument` names, besides
+// `configure`: to read what is made, and to write there. Without such an argument, nothing.
+[[nodiscard]] core::outcome<void> may_pass_on(const session::http_user& user, core::topology_view view,
+                                              const core::vhost_node& vhost, std::string_view kind,
+                                              std::string_view name, const core::value_table& arguments,
+                                              std::string_view argument);
+// Rights on keys, where the exchange is a topic exchange and there are any. Good if there is no such exchange.
+[[nodiscard]] core::outcome<void> may_read_topic(const session::http_user& user, core::topology_view view,
+                                                 const core::vhost_node& vhost, std::string_view exchange,
+                                                 std::string_view key);
+
 // What AMQP says to who may not publish there.
 [[nodiscard]] core::error refusal_to_publish(core::publish_bar why, std::string_view user,
                                              const core::vhost_node& vhost, std::string_view exchange,

@@ -169,11 +169,12 @@ void list_between(call_ptr c) {
 }
 
 template <bind_destination kind>
-bool may_bind(call& c, const core::vhost_node& v) {
+bool may_bind(call& c, const core::vhost_node& v, std::string_view key) {
     const auto view = c.here().topology();
     const auto destination = kind == bind_destination::queue ? "queue" : "exchange";
     for (const auto& right : {may(core::right::write, c.user, view, v, destination, exchange_name(c.names[2])),
-                              may(core::right::read, c.user, view, v, "exchange", exchange_name(c.names[1]))}) {
+                              may(core::right::read, c.user, view, v, "exchange", exchange_name(c.names[1])),
+                              may_read_topic(c.user, view, v, exchange_name(c.names[1]), key)}) {
         if (!right) {
             c.fail(right.error());
             return false;
@@ -189,14 +190,15 @@ void create(call_ptr c) {
         return;
     }
     const auto* v = c->here().topology().find_vhost(c->names[0]);
-    if (!may_bind<kind>(*c, *v)) {
+    const auto key = body->text("routing_key").value_or("");
+    if (!may_bind<kind>(*c, *v, key)) {
         return;
     }
     core::bind b;
     b.source = exchange_name(c->names[1]);
     b.destination = exchange_name(c->names[2]);
     b.kind = kind;
-    b.routing_key = body->text("routing_key").value_or("");
+    b.routing_key = key;
     b.arguments = body->table("arguments");
     const auto location = fmt::format(
         "/api/bindings/{}/e/{}/{}/{}/{}", in_path(c->names[0]), in_path(c->names[1]),
@@ -250,7 +252,7 @@ void remove(call_ptr c) {
         c->not_found();
         return;
     }
-    if (!may_bind<kind>(*c, *v)) {
+    if (!may_bind<kind>(*c, *v, found->routing_key)) {
         return;
     }
     c->client.ask(topology_view::id_of(*v), std::move(*found),

@@ -1,5 +1,6 @@
 #include "broker/admin/api_handler.hpp"
 #include "broker/admin/changes.hpp"
+#include "broker/admin/tour.hpp"
 #include "broker/core/broker.hpp"
 #include "broker/core/topology_walk.hpp"
 
@@ -81,8 +82,18 @@ void take(call_ptr c, const std::string& vhost) {
         c->bad_request(brought.error());
         return;
     }
-    c->client.ask({}, std::move(*brought),
-                  [c](core::reply&& r) { r.result ? c->no_content() : c->fail(r.result.error()); });
+    c->client.ask({}, std::move(*brought), [c](core::reply&& r) {
+        if (!r.result) {
+            c->fail(r.result.error());
+            return;
+        }
+        tour::start(c->all, c->home(), tour::everywhere(c->all),
+                    {[&all = c->all](core::shard& here, cursor&) {
+                         all.rights_changed(here.id(), {});
+                         return true;
+                     },
+                     [c] { c->no_content(); }});
+    });
 }
 
 void take_all(call_ptr c) { take(std::move(c), {}); }

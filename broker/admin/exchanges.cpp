@@ -156,6 +156,11 @@ void declare(call_ptr c) {
         return;
     }
     const bool existed = topology_view::find_exchange(*v, x.name) != nullptr;
+    if (auto passes = may_pass_on(c->user, view, *v, "exchange", x.name, x.arguments, "alternate-exchange");
+        !existed && !passes) {
+        c->fail(passes.error());
+        return;
+    }
     c->client.ask(topology_view::id_of(*v), std::move(x), [c, existed](core::reply&& r) {
         !r.result ? c->fail(r.result.error()) : existed ? c->no_content() : c->created();
     });

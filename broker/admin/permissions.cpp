@@ -1,11 +1,13 @@
 #include "broker/admin/api_handler.hpp"
 #include "broker/admin/changes.hpp"
+#include "broker/admin/tour.hpp"
 #include "broker/core/broker.hpp"
 #include "broker/core/topology_walk.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <functional>
 #include <utility>
 
 // /api/permissions and topic-permissions.
@@ -157,6 +159,16 @@ std::optional<std::array<std::string, n>> texts(call& c, const body_reader& body
     return all;
 }
 
+// Who reads what it may not any more hears of it before the caller does.
+void look_again(const call_ptr& c, std::function<void()> then) {
+    tour::start(c->all, c->home(), tour::everywhere(c->all),
+                {[&all = c->all, user = c->names[1]](core::shard& here, cursor&) {
+                     all.rights_changed(here.id(), {&user, 1});
+                     return true;
+                 },
+                 std::move(then)});
+}
+
 void put(call_ptr c) {
     const auto body = body_reader::of(*c);
     const auto said = body ? texts<3>(*c, *body, {"configure", "write", "read"}) : std::nullopt;
@@ -175,7 +187,7 @@ void put(call_ptr c) {
             auto done = editor.set_permissions(c->names[1], *v, {p[0], p[1], p[2]});
             return done ? core::outcome<core::administered>(core::administered{}) : fail(std::move(done.error()));
         },
-        [c, existed] { existed ? c->no_content() : c->created(); });
+        [c, existed] { look_again(c, [c, existed] { existed ? c->no_content() : c->created(); }); });
 }
 
 void remove(call_ptr c) {
@@ -193,7 +205,7 @@ void remove(call_ptr c) {
             editor.clear_permissions(c->names[1], *v);
             return core::administered{};
         },
-        [c] { c->no_content(); });
+        [c] { look_again(c, [c] { c->no_content(); }); });
 }
 
 void put_topic(call_ptr c) {
@@ -213,7 +225,7 @@ void put_topic(call_ptr c) {
             auto done = editor.set_topic_permissions(c->names[1], *v, p[0], {p[1], p[2]});
             return done ? core::outcome<core::administered>(core::administered{}) : fail(std::move(done.error()));
         },
-        [c] { c->created(); });
+        [c] { look_again(c, [c] { c->created(); }); });
 }
 
 void remove_topic(call_ptr c) {
@@ -230,12 +242,17 @@ void remove_topic(call_ptr c) {
                                r.rules->for_each_topic(
                                    [&](const std::string& x, const core::topic_patterns&) { exchanges.push_back(x); });
                            });
+            // RabbitMQ clears all; one alone can be named here.
+            const auto only = c->find("exchange");
             for (const auto& x : exchanges) {
+                if (only && *only != x) {
+                    continue;
+                }
                 editor.clear_topic_permissions(c->names[1], *v, x);
             }
             return core::administered{};
         },
-        [c] { c->no_content(); });
+        [c] { look_again(c, [c] { c->no_content(); }); });
 }
 
 constexpr auto admin = need::administrator;

@@ -302,6 +302,11 @@ void declare(call_ptr c) {
         q.arguments.emplace_back("x-queue-type", core::make_string(*type));
     }
     const bool existed = topology_view::find_queue(*v, q.name) != nullptr;
+    if (auto passes = may_pass_on(c->user, view, *v, "queue", q.name, q.arguments, "x-dead-letter-exchange");
+        !existed && !passes) {
+        c->fail(passes.error());
+        return;
+    }
     c->client.ask(topology_view::id_of(*v), std::move(q), [c, existed](core::reply&& r) {
         !r.result ? c->fail(r.result.error()) : existed ? c->no_content() : c->created();
     });

@@ -90,6 +90,10 @@ public:
     // On that shard's thread: whoever is there as one of them is told that its user was deleted, and disconnected.
     virtual void end_connections(core::shard_id where, std::span<const std::string> users) = 0;
 
+    // On that shard's thread: whoever is there as one of them looks whether it may still read what it reads. No names:
+    // everybody.
+    virtual void rights_changed(core::shard_id where, std::span<const std::string> users) = 0;
+
     // What cannot be read is a sentence.
     [[nodiscard]] virtual result<core::value, std::string> read_json(std::string_view text) const = 0;
     // What brings a document in, all of it or nothing. `vhost`: of one that names none.

@@ -116,12 +116,24 @@ std::string admin_services::hashing_algorithm(const std::string& hash) const {
 
 void admin_services::users_changed(const core::topology_journal& now) { logins_.reload(users_of(now)); }
 
-void admin_services::end_connections(core::shard_id where, std::span<const std::string> users) {
+template <class F>
+void admin_services::for_each_session_of(core::shard_id where, std::span<const std::string> users, F f) {
     reactors_[where.value]->for_each_connection([&](net::connection& c) {
-        if (auto* s = c.session(); s != nullptr && std::ranges::find(users, s->user_name()) != users.end()) {
-            s->on_shutdown("user was deleted");
+        auto* s = c.session();
+        if (s != nullptr && (users.empty() || std::ranges::find(users, s->user_name()) != users.end())) {
+            f(*s);
         }
     });
+}
+
+void admin_services::end_connections(core::shard_id where, std::span<const std::string> users) {
+    if (!users.empty()) {
+        for_each_session_of(where, users, [](session::session& s) { s.on_shutdown("user was deleted"); });
+    }
+}
+
+void admin_services::rights_changed(core::shard_id where, std::span<const std::string> users) {
+    for_each_session_of(where, users, [](session::session& s) { s.on_rights_changed(); });
 }
 
 result<core::value, std::string> admin_services::read_json(std::string_view text) const {

@@ -41,6 +41,7 @@ public:
     [[nodiscard]] std::string hashing_algorithm(const std::string& hash) const override;
     void users_changed(const core::topology_journal& now) override;
     void end_connections(core::shard_id where, std::span<const std::string> users) override;
+    void rights_changed(core::shard_id where, std::span<const std::string> users) override;
     [[nodiscard]] result<core::value, std::string> read_json(std::string_view text) const override;
     [[nodiscard]] result<core::install, std::string> import_definitions(std::string_view text,
                                                                         const std::string& vhost) override;
@@ -48,6 +49,9 @@ public:
                                                 const std::string& vhost) const override;
 
 private:
+    template <class F>
+    void for_each_session_of(core::shard_id where, std::span<const std::string> users, F f);
+
     // Constant before the first request.
     const core::broker& broker_;
     verifier_pool& logins_;

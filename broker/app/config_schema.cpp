@@ -166,19 +166,19 @@ constexpr auto limits_keys = std::array{
         .at = member<&limits_config::connections_per_address>, .max = count_max},
     key{.name = "channels", .type = integer, .fallback = "2047",
         .description = "Channels a connection (AMQP channel_max).",
-        .at = member<&limits_config::channels>, .min = 1, .max = 65535},
+        .at = member<&limits_config::channels>, .when = on_restart, .min = 1, .max = 65535},
     key{.name = "frame_max", .type = size, .fallback = "\"128KiB\"",
         .description = "The largest AMQP frame.",
-        .at = member<&limits_config::frame_bytes_max>, .min = 4 * kib, .max = 16 * mib},
+        .at = member<&limits_config::frame_bytes_max>, .when = on_restart, .min = 4 * kib, .max = 16 * mib},
     key{.name = "message_size", .type = size, .fallback = "\"128MiB\"",
         .description = "The largest message body.",
-        .at = member<&limits_config::message_bytes_max>, .min = 1, .max = 512 * mib},
+        .at = member<&limits_config::message_bytes_max>, .when = on_restart, .min = 1, .max = 512 * mib},
     key{.name = "queues", .type = integer, .fallback = "0",
         .description = "Queues a vhost. 0: no limit.",
         .at = member<&limits_config::queues>, .max = count_max},
     key{.name = "consumers_per_channel", .type = integer, .fallback = "0",
         .description = "Consumers a channel. 0: no limit.",
-        .at = member<&limits_config::consumers_per_channel>, .max = count_max},
+        .at = member<&limits_config::consumers_per_channel>, .when = on_restart, .max = count_max},
     key{.name = "retained", .type = integer, .fallback = "1000000",
         .description = "Retained messages a vhost. 0: no limit.",
         .at = member<&limits_config::retained>, .when = on_restart, .max = count_max},
@@ -187,13 +187,13 @@ constexpr auto limits_keys = std::array{
         .at = member<&limits_config::sessions>, .when = on_restart, .max = count_max},
     key{.name = "handshake_timeout", .type = duration, .fallback = "\"10s\"",
         .description = "From the first byte (or TLS hello) to a logged-in client.",
-        .at = member<&limits_config::handshake_timeout_ms>, .min = 100, .max = 3600 * second},
+        .at = member<&limits_config::handshake_timeout_ms>, .when = on_restart, .min = 100, .max = 3600 * second},
     key{.name = "heartbeat", .type = duration, .fallback = "\"60s\"",
         .description = "What we propose to clients; they may ask for less. 0: none. Whole seconds, rounded up.",
-        .at = {store_heartbeat, same<&limits_config::heartbeat_s>}, .max = 65535 * second},
+        .at = {store_heartbeat, same<&limits_config::heartbeat_s>}, .when = on_restart, .max = 65535 * second},
     key{.name = "consumer_timeout", .type = duration, .fallback = "\"30m\"",
         .description = "A delivery not settled within it closes the channel. 0: never.",
-        .at = member<&limits_config::consumer_timeout_ms>, .max = 3650 * day},
+        .at = member<&limits_config::consumer_timeout_ms>, .when = on_restart, .max = 3650 * day},
 };
 
 constexpr auto memory_keys = std::array{
@@ -202,10 +202,10 @@ constexpr auto memory_keys = std::array{
                        "may take: queues keep less in memory as it fills, and above it publishers are blocked. A share "
                        "of the memory there is (the container's, if it has a limit), or a size. Also known as "
                        "high_watermark.",
-        .at = member<&memory_config::budget>, .excludes = "high_watermark"},
+        .at = member<&memory_config::budget>, .when = on_restart, .excludes = "high_watermark"},
     key{.name = "high_watermark", .type = memory, .fallback = "",
         .description = "The older name of budget.",
-        .at = member<&memory_config::budget>, .excludes = "budget"},
+        .at = member<&memory_config::budget>, .when = on_restart, .excludes = "budget"},
 };
 
 constexpr auto recorder_keys = std::array{
@@ -320,7 +320,7 @@ constexpr auto log_keys = std::array{
 constexpr auto auth_keys = std::array{
     key{.name = "mechanisms", .type = choice_list, .fallback = "[\"PLAIN\", \"AMQPLAIN\"]",
         .description = "What clients are offered. EXTERNAL (client certificates) only over TLS, to those that show one.",
-        .at = member<&auth_config::mechanisms>, .min = 1, .choices = mechanism_names},
+        .at = member<&auth_config::mechanisms>, .when = on_restart, .min = 1, .choices = mechanism_names},
 };
 
 constexpr auto tokens_keys = std::array{
@@ -351,13 +351,13 @@ constexpr auto tokens_keys = std::array{
 constexpr auto compat_keys = std::array{
     key{.name = "product", .type = text, .fallback = "\"RabbitMQ\"",
         .description = "Sent as the AMQP server property `product`: clients and their tests look for it. `platform` says Linnet.",
-        .at = member<&compat_config::product>},
+        .at = member<&compat_config::product>, .when = on_restart},
     key{.name = "rabbitmq_version", .type = text, .fallback = "\"3.13.7\"",
         .description = "The RabbitMQ release whose behaviour clients may expect; sent as the server property `version`.",
-        .at = member<&compat_config::rabbitmq_version>},
+        .at = member<&compat_config::rabbitmq_version>, .when = on_restart},
     key{.name = "cluster_name", .type = text, .fallback = "\"\"",
         .description = "Sent as the server property `cluster_name`. Empty: the node name.",
-        .at = member<&compat_config::cluster_name>},
+        .at = member<&compat_config::cluster_name>, .when = on_restart},
     key{.name = "node_name", .type = text, .fallback = "\"\"",
         .description = "Empty: linnet@<host name>.", .at = member<&compat_config::node_name>, .when = on_restart},
 };

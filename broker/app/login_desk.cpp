@@ -40,6 +40,8 @@ session::login_verdict login_desk::verify_token(std::string_view token, std::str
 
 session::scram_verdict login_desk::finish_scram(const session::scram_proof& p) { return pool_.finish_scram(p); }
 
-session::login_verdict login_desk::verify_certificate(std::string_view user) { return pool_.verify_certificate(user); }
+session::login_verdict login_desk::verify_certificate(std::string_view user, bool loopback) {
+    return pool_.verify_certificate(user, loopback);
+}
 
 }  // namespace linnet::app

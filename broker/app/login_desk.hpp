@@ -22,7 +22,7 @@ public:
     [[nodiscard]] session::login_verdict verify_token(std::string_view token, std::string_view peer_address) override;
     [[nodiscard]] bool takes_tokens() const override { return pool_.takes_tokens(); }
     void forget(session::login_port& who) noexcept override;
-    [[nodiscard]] session::login_verdict verify_certificate(std::string_view user) override;
+    [[nodiscard]] session::login_verdict verify_certificate(std::string_view user, bool loopback) override;
     [[nodiscard]] std::optional<session::scram_terms> begin_scram(std::string_view user) override;
     [[nodiscard]] session::scram_verdict finish_scram(const session::scram_proof& p) override;
 

@@ -83,6 +83,7 @@ constexpr std::uint64_t ws_message_bytes_max = std::uint64_t{1} << 30;
     s.topic_mode = m.topics == topic_mode::exact ? mqtt::name_mode::exact : mqtt::name_mode::rabbitmq;
     s.vhost = m.vhost;
     s.anonymous_user = m.anonymous_user;
+    s.certificates = std::ranges::find(c.auth.mechanisms, auth_mechanism::external) != c.auth.mechanisms.end();
     if (m.anonymous_user == first_user) {
         s.anonymous_password = first_password;
     }
@@ -183,6 +184,23 @@ void run_on(net::reactor& r, F f) {
     done.get_future().wait();
 }
 
+// Those of whom one of the two says something else, or nothing.
+[[nodiscard]] std::vector<std::string> users_whose_rights_differ(const config& a, const config& b) {
+    std::vector<std::string> users;
+    const auto note_missing = [&](const auto& of, const auto& in) {
+        for (const auto& one : of) {
+            if (std::ranges::find(in, one) == in.end() && std::ranges::find(users, one.user) == users.end()) {
+                users.push_back(one.user);
+            }
+        }
+    };
+    note_missing(a.permissions, b.permissions);
+    note_missing(b.permissions, a.permissions);
+    note_missing(a.topic_permissions, b.topic_permissions);
+    note_missing(b.topic_permissions, a.topic_permissions);
+    return users;
+}
+
 [[nodiscard]] std::string bracketed(const bind_address& a, std::uint16_t port) {
     return a.host.find(':') == std::string::npos ? fmt::format("{}:{}", a.host, port)
                                                  : fmt::format("[{}]:{}", a.host, port);
@@ -193,6 +211,7 @@ void run_on(net::reactor& r, F f) {
 server::server(loaded_config loaded, config_sources sources, const notifier& n, bool salvage)
     : signals_(block_signals()),
       loaded_(std::move(loaded)),
+      started_with_(loaded_.values),
       sources_(std::move(sources)),
       notifier_(n),
       amqp_(amqp_settings_of(loaded_.values)),
@@ -203,6 +222,7 @@ server::server(loaded_config loaded, config_sources sources, const notifier& n, 
       salvage_(salvage) {}
 
 server::~server() {
+    verifiers_.stop();  // it calls back into the shards
     for (auto& s : shards_) {
         s.listeners.clear();
     }
@@ -618,6 +638,7 @@ net::session_factory server::sessions_of(listener_protocol p, shard_parts& s) {
 
 // Every reactor binds every address; where port 0 was asked for, the first one's port is taken by all.
 std::string server::open_listeners(const tls_contexts& tls) {
+    opened_ = loaded_.values.listeners;
     for (std::size_t i = 0; i < loaded_.values.listeners.size(); ++i) {
         const auto& l = loaded_.values.listeners[i];
         std::uint16_t port = l.bind.port;
@@ -822,7 +843,7 @@ std::string server::reload_to(loaded_config wanted) {
     if (auto wrong = log::configure(log_options_of(wanted.values)); !wrong.empty()) {
         return wrong;
     }
-    for (const auto& key : restart_needed(loaded_.values, wanted.values)) {
+    for (const auto& key : restart_needed(started_with_, wanted.values)) {
         log::warning({.domain = "config"}, "{} takes effect at the next start", key);
     }
     admission_.set_limits(admission_limits(wanted.values));
@@ -835,19 +856,28 @@ std::string server::reload_to(loaded_config wanted) {
             return std::move(done.changed_queues);
         });
     });
-    const bool same_listeners = tls->size() == shards_.front().listeners.size();
     std::vector<std::string> gone;
     for (const auto& old : loaded_.values.users) {
         if (std::ranges::none_of(wanted.values.users, [&](const auto& u) { return u.name == old.name; })) {
             gone.push_back(old.name);
         }
     }
+    const auto changed = users_whose_rights_differ(loaded_.values, wanted.values);
     for (auto& s : shards_) {
         run_on(*s.reactor, [&] {
-            for (std::size_t i = 0; same_listeners && i < s.listeners.size(); ++i) {
-                s.listeners[i]->set_tls((*tls)[i]);
+            for (std::size_t i = 0; i < s.listeners.size(); ++i) {
+                // By what it was opened as: a socket never becomes one of another kind.
+                const auto at = std::ranges::find_if(wanted.values.listeners, [&](const listener_config& l) {
+                    return l.protocol == opened_[i].protocol && l.bind == opened_[i].bind;
+                });
+                if (opened_[i].tls && at != wanted.values.listeners.end() && at->tls) {
+                    s.listeners[i]->set_tls((*tls)[static_cast<std::size_t>(at - wanted.values.listeners.begin())]);
+                }
             }
             management_->end_connections(s.reactor->shard().id(), gone);
+            if (!changed.empty()) {
+                management_->rights_changed(s.reactor->shard().id(), changed);
+            }
         });
     }
     loaded_ = std::move(wanted);
@@ -892,7 +922,7 @@ void server::drain() {
                 if (c.session() != nullptr) {
                     c.session()->on_shutdown("shutdown");
                 } else {
-                    c.abort();
+                    c.cut();  // in a handshake, or ending
                 }
             });
         });

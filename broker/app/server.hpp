@@ -100,6 +100,7 @@ private:
     // thread inherits it and signals come to the main thread alone.
     sigset_t signals_;
     loaded_config loaded_;
+    const config started_with_;  // what takes effect at a start only is judged by it
     config_sources sources_;
     const notifier& notifier_;
     system_clock_source clock_;
@@ -124,6 +125,7 @@ private:
     // Written once by the shard that notices, before the flag.
     std::string store_complaint_;
     std::atomic<bool> store_failed_{false};
+    std::vector<listener_config> opened_;  // as the listeners of every shard
     bound_addresses bound_;
     pid_file pid_file_;
 };

@@ -27,7 +27,9 @@ verifier_pool::verifier_pool(const std::vector<user_config>& users, const clock_
     }
 }
 
-verifier_pool::~verifier_pool() {
+verifier_pool::~verifier_pool() { stop(); }
+
+void verifier_pool::stop() {
     {
         const auto lock = std::lock_guard{mutex_};
         stopping_ = true;
@@ -36,6 +38,7 @@ verifier_pool::~verifier_pool() {
     for (auto& thread : threads_) {
         thread.join();
     }
+    threads_.clear();
 }
 
 std::shared_ptr<const verifier_pool::accounts> verifier_pool::make_accounts(const std::vector<user_config>& users) {
@@ -165,13 +168,13 @@ login_verdict verifier_pool::verdict_for(const accounts& users, const std::strin
     return {too_far ? login_result::loopback_only : login_result::accepted, user, found.tags};
 }
 
-login_verdict verifier_pool::verify_certificate(std::string_view user) const {
+login_verdict verifier_pool::verify_certificate(std::string_view user, bool loopback) const {
     const auto lock = std::lock_guard{mutex_};
     auto name = std::string{user};
     if (!users_->by_name.contains(name)) {
         return {login_result::refused, std::move(name), {}};
     }
-    return {login_result::accepted, name, users_->by_name.at(name).tags};
+    return verdict_for(*users_, name, loopback);
 }
 
 const scram_verifier* verifier_pool::scram_of(const accounts& users, const std::string& user) {

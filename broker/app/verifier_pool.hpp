@@ -54,6 +54,8 @@ public:
     verifier_pool(const std::vector<user_config>& users, const clock_source& clock,
                   const verifier_options& options = {});
     ~verifier_pool();
+    // Waits for what is being checked, and calls nobody any more. Nothing may be asked afterwards.
+    void stop();
     verifier_pool(const verifier_pool&) = delete;
     verifier_pool& operator=(const verifier_pool&) = delete;
 
@@ -61,7 +63,7 @@ public:
     [[nodiscard]] std::optional<session::login_verdict> verify(session::credentials c, callback done);
 
     // A user whom a client certificate names.
-    [[nodiscard]] session::login_verdict verify_certificate(std::string_view user) const;
+    [[nodiscard]] session::login_verdict verify_certificate(std::string_view user, bool loopback) const;
 
     // Whom a token makes out: at once, for a signature is checked in some 100 us, and then remembered until it ends.
     [[nodiscard]] session::login_verdict verify_token(std::string_view token, std::string_view peer_address);

@@ -11,7 +11,8 @@ namespace linnet::session {
 using amqp::reply_code;
 using kind = amqp_continuation::kind;
 
-amqp_channel::amqp_channel(amqp_session& s, std::uint16_t number) : session_(s), number_(number) {
+amqp_channel::amqp_channel(amqp_session& s, std::uint16_t number, std::uint64_t publish_tag)
+    : session_(s), number_(number), publish_tag_(publish_tag) {
     ready_ = !s.output_full();
     s.shard().note_connection_bytes(sizeof(amqp_channel));
     ++s.counts().channels_opened;
@@ -50,6 +51,7 @@ void amqp_channel::fail(reply_code code, std::string_view text) {
     const auto full = reply_text(code, text);
     session_.log_channel_error(number_, code, full);
     release();
+    session_.give_up_commit(number_);
     const auto method = session_.method();
     send(amqp::channel_close{.code = static_cast<std::uint16_t>(code),
                              .text = full,

@@ -26,10 +26,11 @@ namespace linnet::session {
 // Bounds:  consumers by settings; a partial content by message_bytes_max.
 class amqp_channel final : public core::delivery_sink {
 public:
-    amqp_channel(amqp_session& s, std::uint16_t number);
+    amqp_channel(amqp_session& s, std::uint16_t number, std::uint64_t publish_tag);
     ~amqp_channel() override;
 
     [[nodiscard]] std::uint16_t number() const noexcept { return number_; }
+    [[nodiscard]] std::uint64_t publish_tag() const noexcept { return publish_tag_; }
     // Says close and waits for close-ok: everything else is ignored.
     [[nodiscard]] bool closing() const noexcept { return closing_; }
     // No content is half received.
@@ -53,6 +54,9 @@ public:
     // Settles, confirms, resumes: what a batch left for its end.
     void end_batch();
     void update_ready();
+    void flush_confirms();
+    // Its user's rights have changed: the channel ends if it reads a queue that it may not read any more.
+    void check_consumers();
     // Ends the channel, or the connection where the code says so; after what the session still owes.
     void fail(amqp::reply_code code, std::string_view text);
     // Ends what it has at the core: consumers first, so that nothing comes back here, then deliveries.
@@ -85,6 +89,7 @@ private:
         core::queue_handle queue;
         core::consumer_id id{};
         std::uint32_t generation = 0;
+        std::uint32_t prefetch = 0;               // its own; 0: unlimited
         std::uint32_t timeout_s = 0;              // 0: none
         core::delivery_counts* counts = nullptr;  // of its queue's type; known once it is attached
         core::queue_type type = core::queue_type::classic;
@@ -93,7 +98,7 @@ private:
         bool no_ack = false;
         bool counts_attempts = false;  // a quorum queue's: tell x-delivery-count
         bool adds_headers = false;     // that, or a stream's: tell x-stream-offset
-        std::string stream;            // its name, of a stream's
+        std::string queue_name;
     };
     // A content that arrives in pieces, and the working memory of publishes out of the ordinary.
     struct incoming {
@@ -232,7 +237,6 @@ private:
     // It led nowhere: says so where that was asked for.
     void unrouted(const core::message_ptr& msg, bool mandatory);
     void say_no_route(const core::message_ptr& msg);
-    void flush_confirms();
     void commit_publishes();
     incoming& content();
 
@@ -248,6 +252,7 @@ private:
     [[nodiscard]] wire::bytes_view block_of(const core::delivery& d, std::uint32_t attempts);
     [[nodiscard]] consumer* find_consumer(std::string_view tag) noexcept;
     [[nodiscard]] std::uint32_t new_consumer();
+    [[nodiscard]] std::uint32_t credit_of(const consumer& c) const noexcept;
     void forget_consumer(consumer& c) noexcept;
     [[nodiscard]] consumer* consumer_of(std::uint64_t tag) noexcept;
     [[nodiscard]] static std::uint64_t tag_of(std::uint32_t index, const consumer& c) noexcept {
@@ -273,6 +278,7 @@ private:
     // Constant after construction.
     amqp_session& session_;
     const std::uint16_t number_;
+    const std::uint64_t publish_tag_;  // no other channel of the session has it, before or after
 
     mode mode_ = mode::plain;
     bool closing_ = false;

@@ -96,23 +96,32 @@ void amqp_channel::on(const amqp::basic_consume& m) {
     auto& c = consumers_[index];
     c.tag = m.consumer_tag.empty() ? make_consumer_tag() : std::string(m.consumer_tag);
     c.no_ack = m.no_ack;
+    c.prefetch = m.no_ack ? 0 : prefetch_;
     const auto* priority = core::find(arguments, "x-priority");
     const auto* level = priority == nullptr ? nullptr : priority->as_integer();
     auto t = then(kind::consume, m.no_wait);
     t.consumer = index;
     t.name = *queue;
+    c.queue_name = *queue;
     flush_acks();
     session_.ask(core::consume{.queue = std::move(*queue),
                                .tag = tag_of(index, c),
                                .label = c.tag,
                                .sink = this,
-                               .prefetch = m.no_ack ? 0 : prefetch_,
+                               .prefetch = credit_of(c),
                                .priority = level == nullptr ? 0 : *level,
                                .no_ack = m.no_ack,
                                .exclusive = m.exclusive,
                                .arguments = std::move(arguments),
                                .place = number_},
                  std::move(t));
+}
+
+// What its queue may lend it: the channel's limit, too, or a queue of another shard would lend what nobody here takes.
+std::uint32_t amqp_channel::credit_of(const consumer& c) const noexcept {
+    return c.no_ack || prefetch_channel_ == 0 ? c.prefetch
+           : c.prefetch == 0                  ? prefetch_channel_
+                                              : std::min(c.prefetch, prefetch_channel_);
 }
 
 bool amqp_channel::check_consume(const std::string& queue, bool no_ack, const core::value_table& arguments) {
@@ -163,7 +172,6 @@ void amqp_channel::consumed(core::reply&& r, const amqp_continuation& t) {
         c.type = q->spec.settings.type;
         c.counts_attempts = q->spec.settings.type == core::queue_type::quorum;
         c.adds_headers = q->spec.settings.type != core::queue_type::classic;
-        c.stream = q->spec.settings.type == core::queue_type::stream ? t.name : std::string{};
         timeout = q->spec.settings.consumer_timeout.value_or(timeout);
     }
     c.counts = &session_.counts().of(c.type);
@@ -173,6 +181,16 @@ void amqp_channel::consumed(core::reply&& r, const amqp_continuation& t) {
     }
     if (!t.no_wait) {
         send(amqp::basic_consume_ok{c.tag});
+    }
+}
+
+void amqp_channel::check_consumers() {
+    const auto denied = std::ranges::find_if(consumers_, [this](const consumer& c) {
+        const auto* rules = session_.rules();
+        return c.used && (rules == nullptr || !rules->allowed(right::read, c.queue_name));
+    });
+    if (denied != consumers_.end()) {
+        refuse_access("queue", std::string(denied->queue_name));
     }
 }
 
@@ -232,6 +250,11 @@ void amqp_channel::on(const amqp::basic_qos& m) {
     }
     if (m.global) {
         prefetch_channel_ = m.prefetch_count;
+        for (const auto& c : consumers_) {
+            if (c.used && c.attached && !c.no_ack && !core::is_stream(c.queue)) {
+                session_.shard().set_prefetch(c.queue, c.id, credit_of(c));
+            }
+        }
         update_ready();
     } else {
         prefetch_ = m.prefetch_count;
@@ -259,6 +282,7 @@ void amqp_channel::on_delivery(std::uint64_t tag, core::delivery&& d) {
     } else {
         send_delivery(method, *c, d);
     }
+    session_.note_delivered();
     if (d.redelivered) [[unlikely]] {
         ++counts_.redeliver;
         ++c->counts->redelivered;
@@ -361,6 +385,9 @@ void amqp_channel::got(core::got_message&& g, const amqp_continuation& t) {
         unacked_.push_hole();
     } else {
         unacked_.push(std::move(d), session_.age_s(), type);
+        if (session_.settings().consumer_timeout != 0) {
+            session_.watch_timeouts();
+        }
     }
 }
 

@@ -109,7 +109,7 @@ void amqp_channel::dispatch(core::message_ptr msg, const core::shard::route& r, 
     count_publish(*msg);
     core::publish_result done;
     if (!r.where.empty() || r.delayed || r.remember || msg->traits().retain) [[likely]] {
-        done = session_.shard().publish(std::move(msg), session_.vhost(), r, session_.handle(), number_, sequence);
+        done = session_.shard().publish(std::move(msg), session_.vhost(), r, session_.handle(), publish_tag_, sequence);
     }
     if (sequence != 0) {
         ++session_.counts().received_confirm;
@@ -453,7 +453,7 @@ void amqp_channel::answer(core::message_ptr msg, const core::reply_token& to, bo
         named = sequence != 0 ? sequence : ++returnable_->last;
         returnable_->waiting.emplace(named, msg.share());
     }
-    const auto done = session_.shard().answer(std::move(msg), session_.vhost_id(), to, session_.handle(), number_,
+    const auto done = session_.shard().answer(std::move(msg), session_.vhost_id(), to, session_.handle(), publish_tag_,
                                               named);
     if (!done.pending && returnable_ != nullptr) {
         const auto kept = returnable_->waiting.extract(named);
@@ -559,7 +559,7 @@ void amqp_channel::on(const amqp::tx_commit&) {
     flush_acks();
     // The answer waits for what was settled as it does for each publish.
     const auto sequence = confirms_.begin();
-    if (session_.shard().end_transaction(session_.handle(), number_, sequence)) {
+    if (session_.shard().end_transaction(session_.handle(), publish_tag_, sequence)) {
         confirms_.pending(sequence);
     } else {
         confirms_.accepted_now(sequence);
@@ -588,7 +588,7 @@ void amqp_channel::commit_publishes() {
         count_publish(*p.msg);
         answer_publish(p.msg, p.mandatory, r);
         note_publish(session_.shard().publish_in_transaction(std::move(p.msg), session_.vhost(), r, session_.handle(),
-                                                             number_, sequence),
+                                                             publish_tag_, sequence),
                      sequence);
     }
 }

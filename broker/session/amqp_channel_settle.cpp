@@ -192,7 +192,10 @@ void amqp_channel::rollback() {
 // ---- Timeouts ----------------------------------------------------------------------------------
 
 void amqp_channel::check_timeouts(std::uint32_t now_s) {
-    std::uint32_t shortest = 0;
+    // Also of what was got, or whose consumer has gone.
+    const auto in_general = static_cast<std::uint32_t>(
+        std::min<mono_ns>((session_.settings().consumer_timeout + ns_per_s - 1) / ns_per_s, UINT32_MAX));
+    std::uint32_t shortest = in_general;
     for (const auto& c : consumers_) {
         if (c.used && c.timeout_s != 0) {
             shortest = shortest == 0 ? c.timeout_s : std::min(shortest, c.timeout_s);
@@ -208,11 +211,12 @@ void amqp_channel::check_timeouts(std::uint32_t now_s) {
         }
         const auto owner = std::ranges::find_if(
             consumers_, [&](const consumer& c) { return c.used && c.queue == s.d.queue && c.id == s.d.consumer; });
-        if (owner != consumers_.end() && owner->timeout_s != 0 && now_s - s.delivered_s >= owner->timeout_s) {
+        const auto limit = owner == consumers_.end() ? in_general : owner->timeout_s;
+        if (limit != 0 && now_s - s.delivered_s >= limit) {
             fail(reply_code::precondition_failed,
                  fmt::format("delivery acknowledgement on channel {} timed out. Timeout value used: {} ms. "
                              "This timeout value can be configured, see consumers doc guide to learn more",
-                             number_, std::uint64_t{owner->timeout_s} * 1000));
+                             number_, std::uint64_t{limit} * 1000));
             return;
         }
     }

@@ -64,7 +64,7 @@ bool amqp_channel::holds_stream_delivery(std::uint64_t first, std::uint64_t last
         const consumer* c = s == nullptr ? nullptr : stream_of(s->d);
         if (c != nullptr) {
             fail(reply_code::not_implemented,
-                 fmt::format("{} not supported by stream queues {}", what, in_vhost("queue", c->stream)));
+                 fmt::format("{} not supported by stream queues {}", what, in_vhost("queue", c->queue_name)));
             return true;
         }
     }

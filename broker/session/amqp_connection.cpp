@@ -45,7 +45,7 @@ void amqp_session::on(const amqp::connection_start_ok& m) {
     }
     mechanism_ = *choice.mechanism;
     if (mechanism_ == sasl_mechanism::external) {
-        on_login(authenticator_.verify_certificate(host_.peer().certificate_name));
+        on_login(authenticator_.verify_certificate(host_.peer().certificate_name, host_.peer().loopback));
         return;
     }
     const auto who = mechanism_ == sasl_mechanism::plain ? read_plain(m.response.text) : read_amqplain(m.response.text);
@@ -193,6 +193,11 @@ void amqp_session::on(const amqp::connection_close_ok&) {
 // A client that has its close-ok may count on its exclusive queues being gone.
 void amqp_session::leave() {
     const bool was_running = phase_ == phase::running;
+    for (auto& entry : channels_) {
+        if (!entry.channel->closing()) {
+            entry.channel->flush_confirms();
+        }
+    }
     phase_ = phase::leaving;
     release();
     if (!was_running) {

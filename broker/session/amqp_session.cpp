@@ -74,9 +74,16 @@ void amqp_session::begin_batch() {
         graveyard_.clear();
     }
     refresh_vhost();
+    static_cast<void>(has_vhost());
+}
+
+// False: it has been deleted, and the connection ends over it.
+bool amqp_session::has_vhost() {
     if (phase_ == phase::running && vhost_ == nullptr) {
         fail(reply_code::connection_forced, fmt::format("vhost '{}' is deleted", vhost_name_));
+        return false;
     }
+    return true;
 }
 
 void amqp_session::refresh_vhost() {
@@ -116,11 +123,14 @@ void amqp_session::ask(core::request_body body, amqp_continuation then) {
     auto r = shard_.submit({vhost_id_, handle_, ++cookie_, std::move(body), phase_ == phase::running});
     asking_ = false;
     refresh_vhost();
-    if (r) {
+    if (!r) {
+        wait(std::move(then));
+        static_cast<void>(has_vhost());
+    } else if (!has_vhost()) {
+        dispose(std::move(*r), then.channel);
+    } else {
         take_answer(std::move(*r), std::move(then));
-        return;
     }
-    wait(std::move(then));
 }
 
 void amqp_session::ask_reply_queue(core::session_handle to, std::string key, amqp_continuation then) {
@@ -177,18 +187,33 @@ void amqp_session::commit_settled(amqp_channel& c) {
     const auto then = std::exchange(waiting_, nullptr);
     method_ = then->method;
     refresh_vhost();
-    c.finish_commit();
+    if (has_vhost()) {
+        c.finish_commit();
+    }
     go_on_reading();
+}
+
+void amqp_session::give_up_commit(std::uint16_t channel) {
+    if (waiting_ != nullptr && waiting_->what == amqp_continuation::kind::commit && waiting_->channel == channel) {
+        waiting_.reset();
+        go_on_reading();
+    }
 }
 
 void amqp_session::on_reply(core::reply&& r) {
     if (waiting_ != nullptr && r.cookie == waiting_cookie_) {
         const auto then = std::exchange(waiting_, nullptr);
         refresh_vhost();
-        take_answer(std::move(r), std::move(*then));
+        if (has_vhost()) {
+            take_answer(std::move(r), std::move(*then));
+        } else {
+            answer(std::move(r), *then);
+        }
     } else if (owed_ != nullptr && owed_->keep(std::move(r))) {
         refresh_vhost();
-        give_owed();
+        if (has_vhost()) {
+            give_owed();
+        }
     } else {
         return;  // the end of the exclusive queues, of which nobody waits to hear
     }
@@ -250,15 +275,21 @@ void amqp_session::dispose(core::reply&& r, std::uint16_t channel) {
 }
 
 void amqp_session::on_publish_settled(std::uint64_t sink_tag, std::uint64_t sequence, bool accepted) {
-    if (auto* c = find_channel(static_cast<std::uint16_t>(sink_tag)); c != nullptr && !c->closing()) {
+    if (auto* c = find_publisher(sink_tag)) {
         c->on_publish_settled(sequence, accepted);
     }
 }
 
 void amqp_session::on_publish_unrouted(std::uint64_t sink_tag, std::uint64_t sequence) {
-    if (auto* c = find_channel(static_cast<std::uint16_t>(sink_tag)); c != nullptr && !c->closing()) {
+    if (auto* c = find_publisher(sink_tag)) {
         c->on_publish_unrouted(sequence);
     }
+}
+
+// Null when that channel has ended, be its number in use again or not.
+amqp_channel* amqp_session::find_publisher(std::uint64_t publish_tag) const noexcept {
+    auto* c = find_channel(static_cast<std::uint16_t>(publish_tag));
+    return c != nullptr && !c->closing() && c->publish_tag() == publish_tag ? c : nullptr;
 }
 
 core::delivery_sink* amqp_session::find_sink(std::uint64_t sink_tag) {
@@ -296,10 +327,10 @@ void amqp_session::resume(pause_reason why) {
 
 void amqp_session::stop_deliveries() {
     output_full_ = true;
+    note_delivered();
     for (auto& entry : channels_) {
         entry.channel->update_ready();
     }
-    pause(wait_output);
 }
 
 void amqp_session::on_output_drained() {
@@ -422,6 +453,18 @@ void amqp_session::on_shutdown(std::string_view reason) {
         case phase::closing:
         case phase::done: break;
     }
+}
+
+void amqp_session::on_rights_changed() {
+    if (phase_ != phase::running) {
+        return;
+    }
+    method_ = 0;
+    begin_batch();
+    for (auto& entry : channels_) {
+        entry.channel->check_consumers();
+    }
+    end_batch();
 }
 
 void amqp_session::on_peer_closed() {

@@ -55,6 +55,7 @@ public:
     [[nodiscard]] bool takes_direct(std::string_view key) const override;
     void on_alarms(core::alarms now) override;
     void on_shutdown(std::string_view reason) override;
+    void on_rights_changed() override;
     [[nodiscard]] bool describe(core::connection_look& into) override;
     void describe_channels(std::vector<core::channel_look>& into) override;
 
@@ -74,6 +75,12 @@ public:
     [[nodiscard]] const core::access_rules* rules() const noexcept;
     [[nodiscard]] bool output_full() const noexcept { return output_full_; }
     [[nodiscard]] std::size_t output_pending() const noexcept { return out_.pending(); }
+    // Deliveries are not what the client could have asked less of: they stop by themselves.
+    void note_delivered() noexcept {
+        if (output_full_) [[unlikely]] {
+            stuck_at_ = out_.pending() + output_answers_bytes;
+        }
+    }
     // Seconds since the connection began: coarse, for long timeouts.
     [[nodiscard]] std::uint32_t age_s() const noexcept {
         return static_cast<std::uint32_t>((shard_.now() - born_) / ns_per_s);
@@ -124,6 +131,8 @@ public:
     // Input waits; a commit's publishes are to be settled first, then the channel hears finish_commit().
     void wait(amqp_continuation then);
     void commit_settled(amqp_channel& c);
+    // The channel has failed: nobody waits for its commit any more.
+    void give_up_commit(std::uint16_t channel);
 
     // A method that cannot be decoded; the connection is over.
     void fail_method(amqp::fault why, wire::bytes_view arguments);
@@ -188,6 +197,7 @@ private:
     void begin_batch();
     void end_batch();
     void refresh_vhost();
+    [[nodiscard]] bool has_vhost();
 
     // Channel 0.
     void on(const amqp::connection_start_ok& m);
@@ -225,6 +235,7 @@ private:
     void pause(pause_reason why);
     void resume(pause_reason why);
     void stop_deliveries();
+    void stop_reading_if_stuck();
 
     [[nodiscard]] bool may_follow(std::span<const std::uint8_t> in) const;
     void give_owed();
@@ -242,6 +253,7 @@ private:
         return search_channel(number);
     }
     [[nodiscard]] amqp_channel* search_channel(std::uint16_t number) const noexcept;
+    [[nodiscard]] amqp_channel* find_publisher(std::uint64_t publish_tag) const noexcept;
     void open_channel(std::uint16_t number);
     void close_channel(std::uint16_t number);
 
@@ -309,6 +321,7 @@ private:
     phase phase_ = phase::greeting;
     std::uint8_t paused_ = 0;
     bool output_full_ = false;
+    std::size_t stuck_at_ = 0;  // while the output is full: with so much in it nothing is read
     core::alarms alarms_;
     bool blocked_said_ = false;
     bool released_ = false;
@@ -320,6 +333,7 @@ private:
     std::vector<channel_entry> graveyard_;  // ended with the connection, destroyed later
     std::unique_ptr<amqp_continuation> waiting_;
     std::uint64_t cookie_ = 0;
+    std::uint64_t channels_made_ = 0;
     std::uint64_t waiting_cookie_ = 0;
     std::unique_ptr<amqp_owed> owed_;  // null while nothing is
 

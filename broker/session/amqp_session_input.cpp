@@ -24,9 +24,20 @@ std::size_t amqp_session::on_bytes(std::span<const std::uint8_t> in) {
             break;
         }
         used += n;
+        if (output_full_) [[unlikely]] {
+            stop_reading_if_stuck();
+        }
     }
     end_batch();
     return used;
+}
+
+// Who publishes while it takes no deliveries is read on: it may well be in a callback that must send before it reads.
+// What answers its own requests can still grow; there is an end to that.
+void amqp_session::stop_reading_if_stuck() {
+    if (out_.pending() > stuck_at_) {
+        pause(wait_output);
+    }
 }
 
 std::size_t amqp_session::take_step(std::span<const std::uint8_t> in) {
@@ -247,6 +258,7 @@ void amqp_session::handle_channel_frame(const amqp::frame& f) {
     if (is_method) {
         if (id == amqp::channel_close::id && c->between_contents()) {
             method_ = id;
+            c->flush_confirms();  // of what came before, in the same breath
             close_channel(f.channel);
             send(f.channel, amqp::channel_close_ok{});
             return;
@@ -307,7 +319,7 @@ void amqp_session::open_channel(std::uint16_t number) {
         return;
     }
     const auto at = std::lower_bound(channels_.begin(), channels_.end(), number, by_number);
-    channels_.insert(at, {number, std::make_unique<amqp_channel>(*this, number)});
+    channels_.insert(at, {number, std::make_unique<amqp_channel>(*this, number, ++channels_made_ << 16 | number)});
     send(number, amqp::channel_open_ok{});
 }
 

@@ -83,8 +83,9 @@ public:
         return {};
     }
     [[nodiscard]] virtual bool takes_tokens() const { return false; }
-    // A user known by its client certificate: no password. Unknown users are refused.
-    [[nodiscard]] virtual login_verdict verify_certificate(std::string_view user) = 0;
+    // A user known by its client certificate: no password. Unknown users are refused, and those who may come from this
+    // machine only, unless `loopback`.
+    [[nodiscard]] virtual login_verdict verify_certificate(std::string_view user, bool loopback) = 0;
 
     // None: SCRAM-SHA-256 is not spoken here. Both answer at once: the work is the client's.
     [[nodiscard]] virtual std::optional<scram_terms> begin_scram(std::string_view user) {

@@ -217,7 +217,7 @@ void http_session::log_in() {
     user_ = {};
     authorization_ = given;
     if (given.empty() && settings_.certificates && !peer_.certificate_name.empty()) {
-        on_verdict(settings_.logins->verify_certificate(peer_.certificate_name));
+        on_verdict(settings_.logins->verify_certificate(peer_.certificate_name, peer_.loopback));
         return;
     }
     const auto read = http::parse_authorization(given);
@@ -415,6 +415,16 @@ void http_session::on_shutdown(std::string_view reason) {
                     http::reply_to::refused(parser_->request()), later);
     }
     hang_up();
+}
+
+// A reader of events comes back, goes on from the last that it has seen, and is judged then.
+void http_session::on_rights_changed() {
+    if (become_ != nullptr) {
+        become_->on_rights_changed();
+    } else if (phase_ == phase::streaming && endless_) {
+        finish_stream();
+        hang_up();
+    }
 }
 
 void http_session::on_timer(mono_ns /*now*/) {

@@ -86,6 +86,7 @@ public:
     [[nodiscard]] core::delivery_sink* find_sink(std::uint64_t) override { return nullptr; }
     void on_alarms(core::alarms) override {}
     void on_shutdown(std::string_view reason) override;
+    void on_rights_changed() override;
 
 private:
     enum class phase : std::uint8_t {

@@ -349,6 +349,44 @@ void mqtt_session::fail(reason_code why, std::string_view text) {
 
 void mqtt_session::on_shutdown(std::string_view reason) { fail(reason_code::server_shutting_down, reason); }
 
+// Whoever reads what it may not any more is sent away; what is kept of its session is judged when it comes back.
+void mqtt_session::on_rights_changed() {
+    if (phase_ != phase::running) {
+        rights_changed_ = true;
+        return;
+    }
+    begin_batch();
+    if (phase_ != phase::running) {
+        return;  // its vhost has gone, too
+    }
+    std::optional<std::string> denied;
+    const auto judge_again = [&](const mqtt_subscription& s) {
+        wish w;
+        w.what = s;
+        if (!denied && find_place(w) && !may_read(w)) {
+            denied = s.filter;
+        }
+    };
+    if (consuming_ != nullptr) {
+        consuming_->subscriptions.for_each(judge_again);
+    }
+    for (std::size_t i = 1; i < sources_.size(); ++i) {
+        if (sources_[i].used && !sources_[i].options.filter.empty()) {
+            judge_again(sources_[i].options);
+        }
+    }
+    if (job_ != nullptr && job_->what == job::kind::subscribe) {
+        for (const auto& w : job_->wishes) {
+            if (!mqtt::is_failure(w.reason)) {
+                judge_again(w.what);
+            }
+        }
+    }
+    if (denied) {
+        fail(reason_code::not_authorized, fmt::format("'{}' may not be read any more", *denied));
+    }
+}
+
 void mqtt_session::on_taken_over(core::client_ticket t) {
     if (released_ || t.number != ticket_.number) {
         return;

@@ -66,6 +66,7 @@ public:
     [[nodiscard]] core::delivery_sink* find_sink(std::uint64_t) override { return nullptr; }
     void on_alarms(core::alarms now) override;
     void on_shutdown(std::string_view reason) override;
+    void on_rights_changed() override;
     void on_taken_over(core::client_ticket t) override;
     [[nodiscard]] bool describe(core::connection_look& into) override;
 
@@ -525,6 +526,7 @@ private:
     std::uint8_t trouble_lines_ = 0;
     bool waiting_ = false;  // for an answer of the core
     bool drops_ = false;
+    bool rights_changed_ = false;  // while it was being opened
     bool wants_resume_ = false;
     bool own_queue_gone_ = false;
     std::uint32_t cookie_ = 0;

@@ -109,12 +109,12 @@ void mqtt_session::take_identity(const mqtt::connect& c) {
     const auto peer = host_.peer();
     if (c.user_name) {
         check_password(identity_of(*c.user_name).user, wire::as_text(c.password.value_or(wire::bytes_view{})));
-    } else if (!peer.certificate_name.empty()) {
-        on_login(authenticator_.verify_certificate(peer.certificate_name));
+    } else if (settings_.certificates && !peer.certificate_name.empty()) {
+        on_login(authenticator_.verify_certificate(peer.certificate_name, peer.loopback));
     } else if (settings_.anonymous_password) {
         check_password(settings_.anonymous_user, *settings_.anonymous_password);
     } else if (!settings_.anonymous_user.empty()) {
-        on_login(authenticator_.verify_certificate(settings_.anonymous_user));
+        on_login(authenticator_.verify_certificate(settings_.anonymous_user, peer.loopback));
     } else {
         on_login({});
     }
@@ -251,8 +251,17 @@ void mqtt_session::restore(mqtt_state&& s) {
         return;  // no need for consuming_
     }
     auto& to = consumes();
+    refresh_vhost();
     for (auto& one : s.subscriptions) {
-        to.subscriptions.put(std::move(one));
+        wish w;
+        w.filter = one.filter;
+        if (may_read(w)) {
+            to.subscriptions.put(std::move(one));
+        } else {
+            log_trouble(fmt::format("the subscription to '{}' has ended: it may not be read any more", one.filter));
+            w.what = std::move(one);
+            job_->wishes.push_back(std::move(w));
+        }
     }
     if (s.has_queue) {
         own_source().used = true;
@@ -260,7 +269,12 @@ void mqtt_session::restore(mqtt_state&& s) {
     for (auto& one : s.sources) {
         wish w;
         w.what = std::move(one);
-        if (find_place(w)) {
+        if (!find_place(w)) {
+            continue;
+        }
+        if (!may_read(w)) {
+            log_trouble(fmt::format("the subscription to '{}' has ended: it may not be read any more", w.what.filter));
+        } else {
             auto& made = sources_[new_source()];
             made.queue = std::move(w.queue);
             made.options = std::move(w.what);
@@ -319,6 +333,10 @@ void mqtt_session::welcome() {
     arm_timer();
     go_on_with_unfinished();
     update_ready();
+    if (std::exchange(rights_changed_, false)) {
+        on_rights_changed();
+        return;
+    }
     log_info(fmt::format("open, MQTT {}, client '{}'",
                          is_v5()                            ? "5"
                          : spoken_ == mqtt::version::v3_1_1 ? "3.1.1"

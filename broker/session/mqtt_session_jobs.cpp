@@ -168,9 +168,9 @@ std::optional<core::request_body> mqtt_session::next_connect_request() {
             }
             j.at = step::subscribe;
             return bind_all_live();
+        case step::unbind: return unbind_own(j.wishes[j.next].filter);
+        case step::keep: return keep();
         case step::subscribe:
-        case step::unbind:
-        case step::keep:
         case step::done: break;
     }
     return std::nullopt;
@@ -193,7 +193,7 @@ std::optional<core::request_body> mqtt_session::bind_all_live() {
 void mqtt_session::answered_connect(core::reply&& r) {
     using step = job::step;
     auto& j = *job_;
-    if (!r.result && j.at != step::consume) {
+    if (!r.result && j.at != step::consume && j.at != step::unbind) {
         const auto& e = r.result.error();
         const bool forbidden = e.kind == error_kind::access_refused;
         // Another connection came for the same client while this one waited.
@@ -209,7 +209,9 @@ void mqtt_session::answered_connect(core::reply&& r) {
     switch (j.at) {
         case step::attach:
             attached(std::move(std::get<core::attached_client>(*r.result)));
-            j.at = step::consume;
+            // What may not be read any more has no binding any more, either.
+            std::erase_if(j.wishes, [](const wish& w) { return w.what.live; });
+            j.at = j.wishes.empty() ? step::consume : step::unbind;
             j.next = 0;
             return;
         case step::declare:
@@ -240,9 +242,15 @@ void mqtt_session::answered_connect(core::reply&& r) {
                 forget_source(sources_[j.next++]);
             }
             return;
-        case step::subscribe: j.at = step::done; return;
         case step::unbind:
-        case step::keep:
+            if (++j.next == j.wishes.size()) {
+                j.wishes.clear();
+                j.next = 0;
+                j.at = kept_ ? step::keep : step::consume;
+            }
+            return;
+        case step::keep: j.at = step::consume; return;
+        case step::subscribe: j.at = step::done; return;
         case step::done: return;
     }
 }

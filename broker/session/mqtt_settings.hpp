@@ -25,6 +25,7 @@ struct mqtt_settings {
     // Who clients without a user name are; empty: they are refused. With a password they are that user as long as it is
     // the user's, and from where that user may come.
     std::string anonymous_user;
+    bool certificates = false;  // a verified client certificate logs in who brings no name
     std::optional<std::string> anonymous_password;
 
     // How many publishes of QoS 1 and 2 may be under way: from a client, and to one that does not say.

@@ -90,6 +90,8 @@ public:
 
     // Above `high` pending bytes a session takes no more deliveries; below `low` it does again.
     static constexpr std::size_t output_high_bytes = 1024 * 1024;
+    // What may be added to full output by answers until their asking is not read any more.
+    static constexpr std::size_t output_answers_bytes = 2 * output_high_bytes;
     static constexpr std::size_t output_low_bytes = 256 * 1024;
 };
 

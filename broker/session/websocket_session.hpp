@@ -55,6 +55,7 @@ public:
     }
     void on_alarms(core::alarms now) override { inner_->on_alarms(now); }
     void on_shutdown(std::string_view reason) override { inner_->on_shutdown(reason); }
+    void on_rights_changed() override { inner_->on_rights_changed(); }
 
 private:
     // host, of the session within

@@ -70,8 +70,12 @@ TEST_F(VerifierPool, KeepsLoopbackUsersOnThisMachine) {
 TEST_F(VerifierPool, NeverAcceptsAUserWithoutAPassword) {
     pool_.reload({{"certificate", "", {}, false}});
     EXPECT_EQ(login(from("1.1.1.1", "certificate", "")).result, login_result::refused);
-    EXPECT_EQ(pool_.verify_certificate("certificate").result, login_result::accepted);
-    EXPECT_EQ(pool_.verify_certificate("nobody").result, login_result::refused);
+    EXPECT_EQ(pool_.verify_certificate("certificate", true).result, login_result::accepted);
+    EXPECT_EQ(pool_.verify_certificate("nobody", true).result, login_result::refused);
+    EXPECT_EQ(pool_.verify_certificate("certificate", false).result, login_result::accepted);
+    pool_.reload({{"certificate", "", {}, true}});
+    EXPECT_EQ(pool_.verify_certificate("certificate", true).result, login_result::accepted);
+    EXPECT_EQ(pool_.verify_certificate("certificate", false).result, login_result::loopback_only);
 }
 
 TEST_F(VerifierPool, RemembersForFiveMinutes) {

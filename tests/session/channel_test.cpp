@@ -224,6 +224,43 @@ TEST(AmqpChannel, ForgetsARememberedCheckWhenRightsChange) {
               "'limited' 60 40");
 }
 
+TEST(AmqpChannel, EndsWhenItMayNotReadItsQueueAnyMore) {
+    world w;
+    scripted_peer p(w);
+    p.open("limited");
+    p.send(1, amqp::channel_open{});
+    p.send(1, amqp::queue_declare{.queue = "open.q"});
+    p.send(1, amqp::basic_consume{.queue = "open.q", .consumer_tag = "t"});
+    static_cast<void>(p.said());
+    const auto change_rights = [&](std::string_view read) {
+        w.shard->begin_turn();
+        w.shard->change_topology([&](core::topology_editor& e) {
+            const auto v = core::topology_view::id_of(*e.view().find_vhost("/"));
+            EXPECT_TRUE(e.set_permissions("limited", v, {"^open", "^open", std::string(read)}));
+            return std::vector<core::queue_entry>{};
+        });
+        w.end_turn();
+        w.shard->begin_turn();
+        p.talk->on_rights_changed();
+        w.end_turn();
+    };
+    change_rights("^open\\.q$");
+    EXPECT_EQ(p.said(), "");
+    change_rights("^closed");
+    EXPECT_EQ(p.said(),
+              "1 channel.close 403 ACCESS_REFUSED - access to queue 'open.q' in vhost '/' refused for user 'limited' "
+              "0 0");
+}
+
+TEST(AmqpChannel, ConfirmsWhatWasPublishedBeforeItWasClosed) {
+    world w;
+    scripted_peer p(w, *w.shard, 1);
+    p.send(1, amqp::confirm_select{});
+    static_cast<void>(p.said());
+    p.send(publish_frames(1, "", "nowhere", "m") + method_frame(1, amqp::channel_close{}));
+    EXPECT_EQ(p.said(), "1 basic.ack 1 0\n1 channel.close-ok");
+}
+
 TEST(AmqpChannel, HoldsTopicKeysAgainstTopicRights) {
     world w;
     w.shard->begin_turn();

@@ -110,6 +110,52 @@ TEST(MqttRights, ANameOfOnesOwnIsAPlaceOfOnesOwn) {
     EXPECT_EQ(one.said(), "SUBACK 8 00");
 }
 
+// Neither while it is there nor from what is kept of it.
+TEST(MqttRights, WhatMayNotBeReadAnyMoreIsRead) {
+    world w;
+    const auto allow = [&w](std::string_view read) {
+        w.shard->begin_turn();
+        w.shard->change_topology([read](core::topology_editor& e) {
+            const auto v = core::topology_view::id_of(*e.view().find_vhost("/"));
+            EXPECT_TRUE(e.set_topic_permissions("guest", v, "amq.topic", {".*", std::string(read)}).has_value());
+            return std::vector<core::queue_entry>{};
+        });
+        w.end_turn();
+    };
+    some_properties hour;
+    hour.with<property::session_expiry_interval>(3600);
+    const mqtt_login kept{.spoken = version::v5, .clean = false, .properties = hour.block()};
+    allow("^(a|b)$");
+    mqtt_peer writer(w, "writer", {.spoken = version::v5});
+    {
+        mqtt_peer reader(w, "reader", kept);
+        reader.subscribed("a", 1);
+        reader.subscribed("b", 1);
+        const auto look_again = [&] {
+            w.shard->begin_turn();
+            reader.talk->on_rights_changed();
+            w.end_turn();
+        };
+        look_again();
+        EXPECT_EQ(reader.said(), "");
+        allow("^b$");
+        look_again();
+        EXPECT_EQ(reader.said(), "DISCONNECT 87 [Reason String='a' may not be read any more]");
+    }
+    writer.publish("a", "forbidden", 1, 1);
+    writer.publish("b", "allowed", 1, 2);
+    EXPECT_EQ(writer.said(), "PUBACK 1\nPUBACK 2");
+    mqtt_peer again(w, "reader", kept);
+    EXPECT_TRUE(again.welcome.starts_with("CONNACK present 00")) << again.welcome;
+    writer.publish("a", "forbidden", 1, 3);
+    const auto lines = again.said();
+    EXPECT_EQ(lines.find("forbidden"), std::string::npos) << again.welcome << lines;
+    EXPECT_NE((again.welcome + lines).find("allowed"), std::string::npos) << again.welcome << lines;
+    // The binding has gone as well: with the right back there is nothing left of the subscription.
+    allow("^(a|b)$");
+    EXPECT_EQ(writer.said(), "PUBACK 3 10");
+}
+
 TEST(MqttRights, ABrokerMayKeepItsReasonsToItself) {
     world w;
     w.mqtt.forbidden = mqtt::reason_code::unspecified_error;

@@ -52,6 +52,41 @@ TEST_F(TwoShards, ConfirmAndDeliverAcross) {
     EXPECT_EQ(far.said(), "1 queue.declare-ok far 0 1");
 }
 
+// Channels count their publishes from one on, and their numbers are used again.
+TEST_F(TwoShards, ConfirmsAreForTheChannelThatPublished) {
+    amqp::table_builder arguments;
+    arguments.put("x-overflow", std::string_view{"reject-publish"});
+    arguments.put("x-max-length", std::int32_t{1});
+    far.send(method_frame(1, amqp::queue_delete{.queue = "far"}) +
+             method_frame(1, amqp::queue_declare{.queue = "far", .arguments = arguments.view()}));
+    EXPECT_EQ(far.said(), "1 queue.delete-ok 0\n1 queue.declare-ok far 0 0");
+    near.send(method_frame(1, amqp::confirm_select{}) + publish_frames(1, "", "far", "taken") +
+              method_frame(1, amqp::channel_close{}) + method_frame(1, amqp::channel_open{}) +
+              method_frame(1, amqp::confirm_select{}) + publish_frames(1, "", "far", "refused"));
+    w.pass(ns_per_s);
+    const auto lines = near.said();
+    EXPECT_TRUE(lines.ends_with("1 basic.nack 1 1 1")) << lines;
+    EXPECT_EQ(lines.find("basic.ack"), std::string::npos) << lines;
+}
+
+TEST_F(TwoShards, AChannelsPrefetchHoldsForQueuesOfOtherShards) {
+    near.send(method_frame(1, amqp::basic_qos{.prefetch_count = 1, .global = true}) +
+              method_frame(1, amqp::basic_consume{.queue = "far", .consumer_tag = "t"}));
+    EXPECT_EQ(near.said(), "1 basic.qos-ok\n1 basic.consume-ok t");
+    for (const auto* body : {"1", "2", "3"}) {
+        far.publish(1, "", "far", body);
+    }
+    EXPECT_EQ(near.said(), delivery("far", 1, false, "1"));
+    far.send(1, amqp::queue_declare{.queue = "far", .passive = true});
+    EXPECT_EQ(far.said(), "1 queue.declare-ok far 2 1");
+    near.send(1, amqp::basic_qos{.prefetch_count = 2, .global = true});
+    EXPECT_EQ(near.said(), "1 basic.qos-ok\n" + delivery("far", 2, false, "2"));
+    far.send(1, amqp::queue_declare{.queue = "far", .passive = true});
+    EXPECT_EQ(far.said(), "1 queue.declare-ok far 1 1");
+    near.send(1, amqp::basic_ack{.delivery_tag = 2, .multiple = true});
+    EXPECT_EQ(near.said(), delivery("far", 3, false, "3"));
+}
+
 TEST_F(TwoShards, KeepCommandsInOrderWhileAnAnswerIsOnItsWay) {
     near.send(publish_frames(1, "", "far", "m") + method_frame(1, amqp::basic_get{.queue = "far"}) +
               method_frame(1, amqp::basic_ack{.delivery_tag = 1}) + method_frame(1, amqp::basic_get{.queue = "far"}) +

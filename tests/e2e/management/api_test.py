@@ -6,6 +6,7 @@ import http.client
 import threading
 import time
 import unittest
+from urllib.parse import quote
 
 import pika
 
@@ -291,6 +292,36 @@ class Rights(Running):
             self.check(a.request(method, path, body), 401)
         self.check(a.delete(f"queues/{V}/mine-1"), 204)
 
+    def test_what_passes_messages_on_needs_the_right_to_write_there(self):
+        a = self.as_user("manager")
+        self.check(a.put(f"exchanges/{V}/mine-end", {"type": "fanout"}), 201)
+        for exchange, status in (("amq.fanout", 401), ("mine-end", 201)):
+            self.check(a.put(f"queues/{V}/mine-q", {"arguments": {"x-dead-letter-exchange": exchange}}), status)
+            self.check(a.put(f"exchanges/{V}/mine-a", {"arguments": {"alternate-exchange": exchange}}), status)
+        # What is there already is only compared, as over AMQP.
+        self.check(a.put(f"queues/{V}/mine-q", {"arguments": {"x-dead-letter-exchange": "amq.fanout"}}), 400)
+        for path in ("queues/{}/mine-q", "exchanges/{}/mine-a", "exchanges/{}/mine-end"):
+            self.check(a.delete(path.format(V)), 204)
+
+    def test_bindings_are_no_wider_than_the_rights_on_topics(self):
+        a = self.as_user("manager")
+        self.check(a.put(f"exchanges/{V}/mine-t", {"type": "topic"}), 201)
+        self.check(a.put(f"queues/{V}/mine-q", {}), 201)
+        self.check(self.api.put(f"topic-permissions/{V}/manager", {"exchange": "mine-t", "write": "",
+                                                                   "read": r"^mine\.[a-z]+$"}), 201)
+        try:
+            for key, status in (("#", 401), ("mine.#", 401), ("yours.a", 401), ("mine.a", 201)):
+                self.check(a.post(f"bindings/{V}/e/mine-t/q/mine-q", {"routing_key": key}), status)
+            self.check(self.api.post(f"bindings/{V}/e/mine-t/q/mine-q", {"routing_key": "#"}), 201)
+            keys = {b["routing_key"]: quote(b["properties_key"], safe="")
+                    for b in self.api.get(f"bindings/{V}/e/mine-t/q/mine-q").json}
+            self.check(a.delete(f"bindings/{V}/e/mine-t/q/mine-q/{keys['#']}"), 401)
+            self.check(a.delete(f"bindings/{V}/e/mine-t/q/mine-q/{keys['mine.a']}"), 204)
+        finally:
+            self.check(self.api.delete(f"topic-permissions/{V}/manager"), 204)
+        self.check(a.delete(f"queues/{V}/mine-q"), 204)
+        self.check(a.delete(f"exchanges/{V}/mine-t"), 204)
+
     def test_only_monitors_see_others_connections(self):
         link = pika.BlockingConnection(pika.ConnectionParameters(*self.broker.address))
         self.assertEqual([], self.as_user("manager").get("connections").json)
@@ -330,6 +361,28 @@ class Rights(Running):
         except http.client.IncompleteRead:
             pass
         link.close()
+
+    def test_who_may_read_no_more_is_told_so(self):
+        self.check(self.api.put("users/trent", {"password": "trent", "tags": ""}), 201)
+        self.check(self.api.put(f"permissions/{V}/trent", {"configure": ".*", "write": ".*", "read": ".*"}), 201)
+        link = pika.BlockingConnection(pika.ConnectionParameters(
+            *self.broker.address, credentials=pika.PlainCredentials("trent", "trent")))
+        channel = link.channel()
+        channel.queue_declare("trents", exclusive=True)
+        channel.basic_consume("trents", lambda *_: None)
+        self.check(self.api.put(f"permissions/{V}/trent", {"configure": ".*", "write": "", "read": "^trents"}), 204)
+        link.process_data_events(0.2)
+        self.assertTrue(channel.is_open)  # what it reads it may read
+        self.check(self.api.put(f"permissions/{V}/trent", {"configure": ".*", "write": ".*", "read": "^no"}), 204)
+        try:
+            for _ in range(100):
+                if channel.is_open:
+                    link.process_data_events(0.1)
+        except pika.exceptions.ChannelClosedByBroker as closed:
+            self.assertEqual(403, closed.reply_code)
+        self.assertFalse(channel.is_open)
+        link.close()
+        self.check(self.api.delete("users/trent"), 204)
 
     def test_names_are_as_long_as_amqp_says_them(self):
         for path, body in ((f"exchanges/{V}/" + 256 * "x", {"type": "fanout"}), (f"queues/{V}/" + 256 * "q", {})):
