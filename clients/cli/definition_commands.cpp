@@ -17,6 +17,9 @@ std::string path_of(const invocation& call, const target& at) {
     return call.has("vhost") ? api_path({"definitions", at.vhost}) : api_path({"definitions"});
 }
 
+// Where objects are that name no vhost.
+std::string vhost_of(const invocation& call, const target& at) { return call.has("vhost") ? at.vhost : "/"; }
+
 result<json_value> file_of(const invocation& call) {
     const auto name = call.word("file");
     auto text = std::string{};
@@ -108,7 +111,7 @@ exit_code diff(const invocation& call) {
         if (!is) {
             return tl::unexpected{is.error()};
         }
-        const auto changes = difference(*is, *wanted);
+        const auto changes = difference(*is, *wanted, vhost_of(call, at));
         show_changes(call, changes);
         code = changes.empty() ? exit_code::ok : exit_code::failure;
         return {};
@@ -150,7 +153,12 @@ result<std::string> path_of(management& api, const definition_change& change, co
         return api_path({"permissions", vhost, object.value("user", "")});
     }
     if (change.section == "topic_permissions") {
-        return api_path({"topic-permissions", vhost, object.value("user", "")});
+        auto exchange = std::string{};
+        http::append_percent_encoded(exchange, object.value("exchange", ""));
+        return api_path({"topic-permissions", vhost, object.value("user", "")}) + "?exchange=" + exchange;
+    }
+    if (change.section == "parameters" && object.value("component", "") == "operator_policy") {
+        return api_path({"operator-policies", vhost, name});
     }
     if (change.section == "parameters") {
         return api_path({"parameters", object.value("component", ""), vhost, name});
@@ -174,7 +182,28 @@ bool is_ours(const definition_change& change, const management& api) {
     return change.section == "users" && change.object.value("name", "") == api.at().user.value_or("guest");
 }
 
-result<void> prune(const invocation& call, management& api, const target& at,
+// A broker that does not know of `exchange` has removed what that user may do with all of them.
+result<void> give_topic_permissions_again(management& api, const definition_change& removed, const target& at,
+                                          const json_value& wanted) {
+    const auto user = removed.object.value("user", "");
+    const auto vhost = removed.object.value("vhost", at.vhost);
+    for (const auto& each : wanted.value("topic_permissions", json_value::array())) {
+        if (each.value("user", "") != user || each.value("vhost", at.vhost) != vhost) {
+            continue;
+        }
+        const auto done = api.put(api_path({"topic-permissions", vhost, user}),
+                                  {{"exchange", each.value("exchange", "")},
+                                   {"write", each.value("write", "")},
+                                   {"read", each.value("read", "")}},
+                                  "the topic permission");
+        if (!done) {
+            return tl::unexpected{done.error()};
+        }
+    }
+    return {};
+}
+
+result<void> prune(const invocation& call, management& api, const target& at, const json_value& wanted,
                    const std::vector<definition_change>& removals) {
     auto bar = progress{"removed", removals.size(), call.has("quiet")};
     auto removed = std::uint64_t{0};
@@ -183,7 +212,11 @@ result<void> prune(const invocation& call, management& api, const target& at,
             tell(call, fmt::format("{} stays: it is who asks", text_of(each)));
             continue;
         }
-        if (auto done = remove(api, each, at); !done) {
+        auto done = remove(api, each, at);
+        if (done && each.section == "topic_permissions") {
+            done = give_topic_permissions_again(api, each, at, wanted);
+        }
+        if (!done) {
             return fail(exit_code::partial, fmt::format("{}: {}", text_of(each), done.error().why),
                         fmt::format("{} of {} are removed; `linnet definitions diff` shows the rest.", removed,
                                     removals.size()));
@@ -200,7 +233,12 @@ exit_code apply(const invocation& call) {
         if (!is) {
             return tl::unexpected{is.error()};
         }
-        auto changes = difference(*is, *wanted);
+        if (const auto outside = call.has("vhost") ? first_outside(*wanted, at.vhost) : std::string{};
+            !outside.empty()) {
+            return fail(exit_code::bad_data, fmt::format("{} is not of vhost {}", outside, at.vhost),
+                        "With --vhost everything in the file goes there; leave it out for a whole export.");
+        }
+        auto changes = difference(*is, *wanted, vhost_of(call, at));
         if (!call.has("prune")) {
             std::erase_if(changes, [](const auto& each) { return each.what == kind::remove; });
         }
@@ -215,7 +253,7 @@ exit_code apply(const invocation& call) {
         auto done = removals.empty() ? result<void>{}
                                      : confirmed(call, fmt::format("remove {} objects", removals.size()));
         return done.and_then([&] { return api.post(path_of(call, at), *wanted, "the definitions"); })
-            .and_then([&](const json_value&) { return prune(call, api, at, removals); })
+            .and_then([&](const json_value&) { return prune(call, api, at, *wanted, removals); })
             .map([&] { tell(call, "the changes are made"); });
     });
 }

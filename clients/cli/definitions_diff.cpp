@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string_view>
 
 namespace linnet::cli {
 namespace {
@@ -46,6 +47,22 @@ nlohmann::json canonical(const json_value& value) {
     return out;
 }
 
+// With what a broker that reads it takes for granted.
+json_value completed(json_value object, const section& of, const std::string& vhost) {
+    if (std::ranges::find(of.identity, std::string_view{"vhost"}) != of.identity.end() && !object.contains("vhost")) {
+        object["vhost"] = vhost;
+    }
+    if (of.name == std::string_view{"bindings"}) {
+        if (!object.contains("destination_type")) {
+            object["destination_type"] = "queue";
+        }
+        if (!object.contains("routing_key")) {
+            object["routing_key"] = "";
+        }
+    }
+    return object;
+}
+
 std::string identity_of(const json_value& object, const section& of) {
     const auto plain = canonical(object);
     auto id = nlohmann::json::array();
@@ -68,11 +85,14 @@ bool agrees(const json_value& is, const json_value& wanted) {
     return have.contains("arguments") == want.contains("arguments") || !want.contains("durable");
 }
 
-std::map<std::string, json_value> by_identity(const json_value& definitions, const section& of) {
+std::map<std::string, json_value> by_identity(const json_value& definitions, const section& of,
+                                              const std::string& vhost) {
     auto out = std::map<std::string, json_value>{};
     for (const auto& each : definitions.value(of.name, json_value::array())) {
         if (each.is_object()) {
-            out.emplace(identity_of(each, of), each);
+            auto whole = completed(each, of, vhost);
+            auto id = identity_of(whole, of);
+            out.emplace(std::move(id), std::move(whole));
         }
     }
     return out;
@@ -80,7 +100,18 @@ std::map<std::string, json_value> by_identity(const json_value& definitions, con
 
 }  // namespace
 
-std::vector<definition_change> difference(const json_value& is, const json_value& wanted) {
+std::string first_outside(const json_value& definitions, const std::string& vhost) {
+    for (const auto& each : sections()) {
+        for (const auto& object : definitions.value(each.name, json_value::array())) {
+            if (object.is_object() && object.value("vhost", vhost) != vhost) {
+                return text_of({definition_change::kind::add, each.name, object, {}});
+            }
+        }
+    }
+    return {};
+}
+
+std::vector<definition_change> difference(const json_value& is, const json_value& wanted, const std::string& vhost) {
     using kind = definition_change::kind;
     auto changes = std::vector<definition_change>{};
     auto removals = std::vector<definition_change>{};
@@ -88,8 +119,8 @@ std::vector<definition_change> difference(const json_value& is, const json_value
         if (!wanted.contains(each.name)) {
             continue;
         }
-        const auto have = by_identity(is, each);
-        const auto want = by_identity(wanted, each);
+        const auto have = by_identity(is, each, vhost);
+        const auto want = by_identity(wanted, each, vhost);
         for (const auto& [id, object] : want) {
             const auto found = have.find(id);
             if (found == have.end()) {

@@ -17,8 +17,12 @@ struct definition_change {
 };
 
 // What makes `is` into `wanted`. Sections that `wanted` does not have are left alone. In the order of an import;
-// removals come last, what depends on others before them.
-[[nodiscard]] std::vector<definition_change> difference(const json_value& is, const json_value& wanted);
+// removals come last, what depends on others before them. `vhost`: of objects that name none.
+[[nodiscard]] std::vector<definition_change> difference(const json_value& is, const json_value& wanted,
+                                                        const std::string& vhost = "/");
+
+// "queue orders in b", for the first object that names another vhost; empty: none does.
+[[nodiscard]] std::string first_outside(const json_value& definitions, const std::string& vhost);
 
 // "queue orders in /", for people.
 [[nodiscard]] std::string text_of(const definition_change& change);

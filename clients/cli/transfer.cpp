@@ -22,7 +22,8 @@ public:
 
     result<transfer_report> go() {
         while (seen_ < total_ || !open_.empty()) {
-            auto event = client_.next(patience);
+            // For confirms it is worth waiting longer: a disk may take its time.
+            auto event = client_.next(open_.empty() ? patience : std::max(patience, plan_.timeout));
             if (!event) {
                 return tl::unexpected{event.error()};
             }
@@ -34,6 +35,7 @@ public:
         }
         // What has no confirm by now has gone, perhaps; twice is better than never: with the connection's end it is in
         // the queue again, as is what stays.
+        report_.unsettled = open_.size();
         return client_.close().map([&] { return report_; });
     }
 

@@ -22,6 +22,7 @@ struct transfer_plan {
     bool dry_run = false;
     std::string verb;  // for the progress: "moved"
     bool quiet = false;
+    std::chrono::milliseconds timeout{0};  // for confirms
     // Where a message goes; nothing: it stays.
     std::function<std::optional<amqp_message>(const amqp_delivery&)> choose;
 };
@@ -30,7 +31,8 @@ struct transfer_report {
     std::uint64_t carried = 0;
     std::uint64_t kept = 0;  // not chosen
     std::uint64_t refused = 0;
-    std::string why_refused;  // of the first
+    std::string why_refused;      // of the first
+    std::uint64_t unsettled = 0;  // published, and neither confirmed nor refused
 };
 
 // Closes the client unless it fails: when this returns, what stays is in its queue again.

@@ -78,7 +78,8 @@ result<transfer_plan> plan_of(const invocation& call, std::string verb) {
     return plan;
 }
 
-exit_code carry_out(const invocation& call, const transfer_plan& plan, const target& at) {
+exit_code carry_out(const invocation& call, transfer_plan plan, const target& at) {
+    plan.timeout = at.timeout;
     auto client = amqp_client::open(at.amqp, at.timeout);
     if (!client) {
         return complain(call.name(), client.error());
@@ -89,6 +90,11 @@ exit_code carry_out(const invocation& call, const transfer_plan& plan, const tar
     }
     tell(call, fmt::format("{}{} {}, {} stay", plan.dry_run ? "would have " : "", plan.verb, report->carried,
                            report->kept + report->refused));
+    if (report->unsettled != 0) {
+        return complain(call.name(),
+                        {exit_code::partial, fmt::format("{} were not confirmed in time", report->unsettled),
+                         "They are in the queue still, and may be where they were to go as well."});
+    }
     if (report->refused == 0) {
         return exit_code::ok;
     }
@@ -113,7 +119,7 @@ exit_code move_messages(const invocation& call) {
     if (call.word("to").empty() == !call.has("exchange")) {
         return complain(call.name(), {exit_code::usage, "messages go to a queue or to an --exchange", ""});
     }
-    return carry_out(call, *plan, *at);
+    return carry_out(call, std::move(*plan), *at);
 }
 
 // What --filter sees of a dead letter.
@@ -143,7 +149,7 @@ exit_code replay(const invocation& call) {
         }
         return as_published(delivery.message, *from);
     };
-    return carry_out(call, *plan, *at);
+    return carry_out(call, std::move(*plan), *at);
 }
 
 }  // namespace

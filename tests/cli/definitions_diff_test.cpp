@@ -37,6 +37,37 @@ TEST(DefinitionsDiff, LeavesSectionsAloneThatAreNotThere) {
     EXPECT_TRUE(difference(here, json_value::object()).empty());
 }
 
+TEST(DefinitionsDiff, TakesForGrantedWhatTheBrokerDoes) {
+    // An export of one vhost names none, and people leave out what need not be said.
+    auto exported = here;
+    for (const auto* section : {"exchanges", "queues", "bindings"}) {
+        for (auto& each : exported[section]) {
+            each.erase("vhost");
+        }
+    }
+    EXPECT_TRUE(difference(exported, here).empty());
+    EXPECT_TRUE(difference(here, exported).empty());
+    EXPECT_EQ(difference(exported, here, "other").size(), 8U);
+
+    const auto bound = [](json_value binding) {
+        return json_value{{"bindings", json_value::array({std::move(binding)})}};
+    };
+    const auto plain = bound({{"source", "x"}, {"destination", "q"}});
+    const auto whole = bound({{"source", "x"},
+                              {"vhost", "/"},
+                              {"destination", "q"},
+                              {"destination_type", "queue"},
+                              {"routing_key", ""},
+                              {"arguments", json_value::object()}});
+    EXPECT_TRUE(difference(whole, plain).empty());
+    EXPECT_TRUE(difference(plain, whole).empty());
+}
+
+TEST(DefinitionsDiff, NamesWhatIsOutsideOfAVhost) {
+    EXPECT_EQ(first_outside(here, "/"), "");
+    EXPECT_EQ(first_outside(here, "b"), "exchange old in /");
+}
+
 TEST(DefinitionsDiff, AddsInTheOrderOfAnImportAndRemovesAgainstIt) {
     const auto wanted = json_value{{"exchanges", json_value::array()},
                                    {"queues", json_value::array({queue("b", {{"x-max-length", 6}}), queue("c", {})})},
