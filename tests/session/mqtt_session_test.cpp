@@ -84,6 +84,22 @@ TEST(MqttConnect, WhoHasNoNameIsWhoTheConfigurationSays) {
     EXPECT_EQ(answer("", std::nullopt), "CONNACK 86 closed");
 }
 
+TEST(MqttConnect, AClientCertificateNamesWhoBringsNoNameWhereThatIsWanted) {
+    const auto answer = [](bool wanted, std::string_view certificate, std::string_view user) {
+        world w;
+        w.mqtt.anonymous_user.clear();
+        w.mqtt.certificates = wanted;
+        mqtt_peer p(w);
+        p.info().certificate_name = certificate;
+        p.connect("me", {.user = user});
+        return p.said() + (p.closed ? " closed" : "");
+    };
+    EXPECT_EQ(answer(true, "guest", ""), "CONNACK 00");
+    EXPECT_EQ(answer(false, "guest", ""), "CONNACK 86 closed");
+    EXPECT_EQ(answer(true, "somebody", ""), "CONNACK 86 closed");
+    EXPECT_EQ(answer(true, "somebody", "guest"), "CONNACK 00") << "a name and its password come first";
+}
+
 // [MQTT-3.1.0-1] [MQTT-3.1.0-2] [MQTT-3.1.2-1] [MQTT-4.13.2-1]
 TEST(MqttConnect, ComesFirstAndOnce) {
     {
