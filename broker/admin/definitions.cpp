@@ -87,12 +87,9 @@ void take(call_ptr c, const std::string& vhost) {
             c->fail(r.result.error());
             return;
         }
-        tour::start(c->all, c->home(), tour::everywhere(c->all),
-                    {[&all = c->all](core::shard& here, cursor&) {
-                         all.rights_changed(here.id(), {});
-                         return true;
-                     },
-                     [c] { c->no_content(); }});
+        on_every_shard(
+            c->all, c->home(), [&all = c->all](core::shard& here) { all.rights_changed(here.id(), {}); },
+            [c] { c->no_content(); });
     });
 }
 

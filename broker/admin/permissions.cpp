@@ -161,12 +161,12 @@ std::optional<std::array<std::string, n>> texts(call& c, const body_reader& body
 
 // Who reads what it may not any more hears of it before the caller does.
 void look_again(const call_ptr& c, std::function<void()> then) {
-    tour::start(c->all, c->home(), tour::everywhere(c->all),
-                {[&all = c->all, user = c->names[1]](core::shard& here, cursor&) {
-                     all.rights_changed(here.id(), {&user, 1});
-                     return true;
-                 },
-                 std::move(then)});
+    on_every_shard(
+        c->all, c->home(),
+        [&all = c->all, user = c->names[1]](core::shard& here) {
+            all.rights_changed(here.id(), {&user, 1});
+        },
+        std::move(then));
 }
 
 void put(call_ptr c) {

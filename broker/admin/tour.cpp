@@ -41,13 +41,24 @@ std::vector<core::shard_id> tour::everywhere(const services& s) {
     return all;
 }
 
+namespace {
+
+tour in_one_look(std::function<void(core::shard&)> f, std::function<void()> back) {
+    return {[f = std::move(f)](core::shard& here, cursor&) {
+                f(here);
+                return true;
+            },
+            std::move(back)};
+}
+
+}  // namespace
+
 void at_control(services& s, core::shard_id home, std::function<void(core::shard&)> f, std::function<void()> back) {
-    tour::start(s, home, {core::control_shard},
-                {[f = std::move(f)](core::shard& here, cursor&) {
-                     f(here);
-                     return true;
-                 },
-                 std::move(back)});
+    tour::start(s, home, {core::control_shard}, in_one_look(std::move(f), std::move(back)));
+}
+
+void on_every_shard(services& s, core::shard_id home, std::function<void(core::shard&)> f, std::function<void()> back) {
+    tour::start(s, home, tour::everywhere(s), in_one_look(std::move(f), std::move(back)));
 }
 
 }  // namespace linnet::admin

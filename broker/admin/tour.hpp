@@ -26,7 +26,8 @@ struct tour {
     [[nodiscard]] static std::vector<core::shard_id> everywhere(const services& s);
 };
 
-// Runs `f` at the control, then `back` at home.
+// Runs `f` at the control, or on every shard in turn, then `back` at home.
 void at_control(services& s, core::shard_id home, std::function<void(core::shard&)> f, std::function<void()> back);
+void on_every_shard(services& s, core::shard_id home, std::function<void(core::shard&)> f, std::function<void()> back);
 
 }  // namespace linnet::admin

@@ -128,16 +128,14 @@ void end_connections(const call_ptr& c, std::vector<std::string> names) {
     if (own) {
         c->no_content();  // who deletes itself hears of it first
     }
-    tour::start(c->all, c->home(), tour::everywhere(c->all),
-                {[&all = c->all, names = std::move(names)](core::shard& here, cursor&) {
-                     all.end_connections(here.id(), names);
-                     return true;
-                 },
-                 [c, own] {
-                     if (!own) {
-                         c->no_content();
-                     }
-                 }});
+    on_every_shard(
+        c->all, c->home(),
+        [&all = c->all, names = std::move(names)](core::shard& here) { all.end_connections(here.id(), names); },
+        [c, own] {
+            if (!own) {
+                c->no_content();
+            }
+        });
 }
 
 void remove(call_ptr c) {

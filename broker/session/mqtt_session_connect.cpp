@@ -252,13 +252,16 @@ void mqtt_session::restore(mqtt_state&& s) {
     }
     auto& to = consumes();
     refresh_vhost();
+    const auto tell_ended = [this](std::string_view filter) {
+        log_trouble(fmt::format("the subscription to '{}' has ended: it may not be read any more", filter));
+    };
     for (auto& one : s.subscriptions) {
         wish w;
         w.filter = one.filter;
         if (may_read(w)) {
             to.subscriptions.put(std::move(one));
         } else {
-            log_trouble(fmt::format("the subscription to '{}' has ended: it may not be read any more", one.filter));
+            tell_ended(one.filter);
             w.what = std::move(one);
             job_->wishes.push_back(std::move(w));
         }
@@ -273,7 +276,7 @@ void mqtt_session::restore(mqtt_state&& s) {
             continue;
         }
         if (!may_read(w)) {
-            log_trouble(fmt::format("the subscription to '{}' has ended: it may not be read any more", w.what.filter));
+            tell_ended(w.what.filter);
         } else {
             auto& made = sources_[new_source()];
             made.queue = std::move(w.queue);

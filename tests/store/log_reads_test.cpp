@@ -26,6 +26,15 @@ struct scattered {
         settle(*opened.log, medium);
         medium.set_prompt(false);
     }
+    // More of them, close together.
+    void add_row(std::size_t count) {
+        medium.set_prompt(true);
+        for (std::size_t i = 0; i < count; ++i) {
+            records.push_back(put(log(), text(i, 1000)));
+        }
+        settle(log(), medium);
+        medium.set_prompt(false);
+    }
     [[nodiscard]] static core::record_range range_of(const kept_record& r) { return {r.at, r.bytes}; }
     [[nodiscard]] std::vector<core::record_range> ranges() const {
         std::vector<core::record_range> all;
@@ -59,12 +68,7 @@ TEST(LogReads, ScatteredRecordsAreReadSideBySide) {
 // Three or four segments in a row: a read ends with its segment.
 TEST(LogReads, ARowIsReadInFewReads) {
     scattered s(0);
-    s.medium.set_prompt(true);
-    for (std::size_t i = 0; i < 200; ++i) {
-        s.records.push_back(put(s.log(), text(i, 1000)));
-    }
-    settle(s.log(), s.medium);
-    s.medium.set_prompt(false);
+    s.add_row(200);
     gathering into;
     s.log().read(s.ranges(), into);
     static_cast<void>(s.log().poll());
@@ -126,12 +130,7 @@ TEST(LogReads, OneThatFailsOnceIsReadAgain) {
 // A read of many records fails with one of its sectors.
 TEST(LogReads, NeighboursOfWhatFailsAreReadOneByOne) {
     scattered s(0);
-    s.medium.set_prompt(true);
-    for (std::size_t i = 0; i < 50; ++i) {
-        s.records.push_back(put(s.log(), text(i, 1000)));
-    }
-    settle(s.log(), s.medium);
-    s.medium.set_prompt(false);
+    s.add_row(50);
     gathering into;
     s.log().read(s.ranges(), into);
     static_cast<void>(s.log().poll());
