@@ -352,6 +352,11 @@ class History:
     def alive(self):
         return sum(len(copies) for copies in self.queues.values())
 
+    @property
+    def sure(self):
+        """How many copies a reading must find."""
+        return sum(c.state == SURE for q, copies in self.queues.items() if q not in self.loose for c in copies.values())
+
 
 class Stream:
     """A stream: append-only, read from any offset, nothing ever settled."""
