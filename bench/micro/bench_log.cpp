@@ -52,6 +52,7 @@ public:
     disk_result<void> sync_folder() override { return {}; }
     disk_result<void> read_now(file_id, std::uint64_t, std::span<std::uint8_t>) override { return {}; }
     disk_result<void> write_now(file_id, std::uint64_t, std::span<const std::uint8_t>) override { return {}; }
+    disk_result<void> sync_now(file_id) override { return {}; }
     disk_result<std::uint64_t> free_bytes() override { return std::uint64_t{1} << 40; }
     void write(file_id, std::uint64_t, std::span<const std::uint8_t>, std::uint64_t tag) override { done(tag); }
     void read(file_id, std::uint64_t, std::span<std::uint8_t>, std::uint64_t tag) override { done(tag); }

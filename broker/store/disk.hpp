@@ -67,6 +67,9 @@ public:
     [[nodiscard]] virtual disk_result<void> read_now(file_id f, std::uint64_t offset, std::span<std::uint8_t> into) = 0;
     [[nodiscard]] virtual disk_result<void> write_now(file_id f, std::uint64_t offset,
                                                       std::span<const std::uint8_t> from) = 0;
+    // What reads find in it now is durable, whoever wrote it: a process that was killed may have left writes that
+    // nobody had synced.
+    [[nodiscard]] virtual disk_result<void> sync_now(file_id f) = 0;
     [[nodiscard]] virtual disk_result<std::uint64_t> free_bytes() = 0;
 
     // ---- Under way -----------------------------------------------------------------------------

@@ -53,6 +53,7 @@ public:
     disk_result<void> sync_folder() override;
     disk_result<void> read_now(file_id f, std::uint64_t offset, std::span<std::uint8_t> into) override;
     disk_result<void> write_now(file_id f, std::uint64_t offset, std::span<const std::uint8_t> from) override;
+    disk_result<void> sync_now(file_id f) override;
     disk_result<std::uint64_t> free_bytes() override;
 
     void write(file_id f, std::uint64_t offset, std::span<const std::uint8_t> from, std::uint64_t tag) override;
@@ -216,6 +217,9 @@ disk_result<void> file_disk::write_now(file_id f, std::uint64_t offset, std::spa
     }
     return succeeded(error, "write to " + path_);
 }
+
+// Also where our own writes need none: those before may have been made otherwise.
+disk_result<void> file_disk::sync_now(file_id f) { return succeeded(sync_data(at(f).fd), "sync a file of " + path_); }
 
 disk_result<std::uint64_t> file_disk::free_bytes() {
     struct statvfs status {};

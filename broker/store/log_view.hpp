@@ -38,6 +38,7 @@ public:
     [[nodiscard]] disk_result<void> write_now(file_id, std::uint64_t, std::span<const std::uint8_t>) override {
         return {};
     }
+    [[nodiscard]] disk_result<void> sync_now(file_id) override { return {}; }
     [[nodiscard]] disk_result<std::uint64_t> free_bytes() override { return under_.free_bytes(); }
 
     void write(file_id f, std::uint64_t offset, std::span<const std::uint8_t> from, std::uint64_t tag) override;

@@ -92,6 +92,7 @@ private:
 
     // ---- Mending -------------------------------------------------------------------------------
     outcome mend();
+    outcome make_certain();
     outcome close_hole(const hole& h);
     outcome write_gap(const segment& s, std::uint32_t at, std::uint16_t skip);
     outcome drop_behind(std::uint64_t number);
@@ -128,9 +129,10 @@ private:
     std::vector<held_record> group_;
     std::uint32_t batch_count_ = 0;
     std::uint32_t batch_crcs_ = 0;
-    bool chain_known_ = false;   // a commit has been seen, and nothing been left out since
-    bool batch_closes_ = false;  // the batch that is being read holds a clean end
-    bool ended_clean_ = false;   // the last commit seen was of such a batch
+    bool chain_known_ = false;              // a commit has been seen, and nothing been left out since
+    bool batch_closes_ = false;             // the batch that is being read holds a clean end
+    bool ended_clean_ = false;              // the last commit seen was of such a batch
+    core::log_position known_durable_ = 0;  // by the last commit
     std::optional<core::log_position> stated_durable_;
     core::log_position swept_end_ = 0;  // of the last commit behind the first damage
     std::vector<hole> holes_;
@@ -345,6 +347,7 @@ recovery::outcome recovery::take_commit(const place& p, const stored_record& r, 
     batch_crcs_ = 0;
     ended_clean_ = std::exchange(batch_closes_, false);
     out_.last_commit = position(p);
+    known_durable_ = c.durable;
     out_.last_index = c.index;
     out_.last_epoch = std::max(out_.last_epoch, c.epoch);
     return {};
@@ -422,6 +425,8 @@ recovery::outcome recovery::mend() {
         out_.end = std::min(out_.end, group_.front().r.at);
     if (assembler_.unfinished() != 0)
         out_.end = std::min(out_.end, assembler_.unfinished());
+    if (auto done = make_certain(); !done)
+        return done;
     out_.report.clean = ended_clean_ && batch_count_ == 0 && out_.end == found_end;
     out_.report.cut_bytes = std::max(found_end, swept_end_) - out_.end;
     if (auto done = drop_behind(out_.geometry.number(out_.end)); !done)
@@ -429,6 +434,20 @@ recovery::outcome recovery::mend() {
     if (auto done = clear_behind(); !done)
         return done;
     return leave_full_segment();
+}
+
+// What a process that was killed had written and not synced has been read, and will be built upon: a crash of the
+// machine must not take it back.
+recovery::outcome recovery::make_certain() {
+    for (const segment& s : out_.segments) {
+        if (s.number < out_.geometry.number(known_durable_))
+            continue;
+        if (const auto synced = disk_.sync_now(s.file); !synced)
+            return fail(fmt::format("{}: {}", name(s), to_text(synced.error())));
+    }
+    if (const auto synced = disk_.sync_folder(); !synced)
+        return fail(to_text(synced.error()));
+    return {};
 }
 
 // Where not even two commits fit any more, as holes may leave it, nothing can be appended.

@@ -15,8 +15,9 @@ using bytes = std::vector<std::uint8_t>;
 using inode_number = std::uint32_t;
 
 struct inode {
-    bytes live;    // what reads see
-    bytes stable;  // what survives for certain, where that is something else: under disk_lie::writes
+    bytes live;  // what reads see
+    // What survives for certain, where that is something else: under disk_lie::writes, and what a killed process left.
+    bytes stable;
 };
 
 enum class operation_kind : std::uint8_t { write, read, prepare };
@@ -159,9 +160,28 @@ struct simulated_state {
         std::copy(content.begin(), content.end(), inodes[file].live.begin() + static_cast<std::ptrdiff_t>(offset));
         if (how.lie == disk_lie::writes) {
             unsure.push_back({file, offset, content});
-        } else {
-            settle(file, offset, offset + content.size());
+            return;
         }
+        if (bytes& stable = inodes[file].stable; !stable.empty()) {
+            std::copy(content.begin(), content.end(), stable.begin() + static_cast<std::ptrdiff_t>(offset));
+        }
+        settle(file, offset, offset + content.size());
+    }
+
+    void sync(inode_number file) {
+        if (how.lie != disk_lie::writes) {
+            inodes[file].stable.clear();
+        }
+    }
+
+    // The write has reached those who read, and not the medium.
+    void show(const operation& o) {
+        inode& i = inodes[o.file];
+        if (i.stable.empty()) {
+            i.stable = i.live;
+        }
+        std::copy(o.copy.begin(), o.copy.end(), i.live.begin() + static_cast<std::ptrdiff_t>(o.offset));
+        unsure.push_back({o.file, o.offset, o.copy});
     }
 
     // There is something certain in [from, to) now: what was unsure before cannot come back.
@@ -349,6 +369,14 @@ public:
         if (const int error = epoch_ == state_->attached ? state_->carry_out(o) : ENODEV; error != 0) {
             return fail(disk_error{error, "write"});
         }
+        return {};
+    }
+
+    disk_result<void> sync_now(file_id f) override {
+        if (const int error = count(); error != 0) {
+            return fail(disk_error{error, "sync"});
+        }
+        state_->sync(file(f));
         return {};
     }
 
@@ -566,6 +594,25 @@ disk_image simulated_disk::crash(choices& fate) const {
 disk_image simulated_disk::crash(std::uint64_t seed) const {
     random_choices fate(seed);
     return crash(fate);
+}
+
+simulated_disk simulated_disk::kill(std::uint64_t seed) const {
+    random_choices fate(seed);
+    simulated_disk left(state_->how);
+    simulated_state& s = *left.state_;
+    s.inodes = state_->inodes;
+    s.names = state_->names;
+    s.durable = state_->durable;
+    s.unsynced = state_->unsynced;
+    s.unsure = state_->unsure;
+    for (const operation& o : state_->under_way) {
+        if (o.kind == operation_kind::write && fate.yes()) {
+            s.show(o);
+        } else if (o.kind == operation_kind::prepare && fate.yes()) {
+            static_cast<void>(s.add_file(o.name, o.size));
+        }
+    }
+    return left;
 }
 
 disk_image simulated_disk::snapshot() const {

@@ -19,6 +19,7 @@
 //     ... append, flush ...
 //     medium.finish(1);                             // one of the operations under way ends; poll() brings it
 //     simulated_disk found(medium.crash(fate), {}); // what the machine finds when it is switched on again
+//     simulated_disk left = medium.kill(fate);      // what the next process finds when this one has been killed
 //
 // What has been submitted and not finished is on its way: a crash drops it, applies it whole, or any of its
 // sectors, each operation for itself. What was not submitted never happens. Names are on their way until
@@ -88,6 +89,9 @@ public:
     // What would be found after a crash here and now. Changes nothing: ask for as many ways as you like.
     [[nodiscard]] disk_image crash(choices& fate) const;
     [[nodiscard]] disk_image crash(std::uint64_t seed) const;
+    // What the next process finds when this one alone has ended: of what was under way some has been done, all of it
+    // or nothing of an operation, and none of that is certain before it is synced.
+    [[nodiscard]] simulated_disk kill(std::uint64_t seed) const;
     // What a reader finds now: only what has finished.
     [[nodiscard]] disk_image snapshot() const;
 

@@ -13,6 +13,7 @@ namespace linnet::test {
 namespace {
 
 constexpr std::size_t ways_max = 4096;  // of each crash point; beyond that, as many at random
+constexpr std::size_t kills = 8;        // likewise
 
 store::log_options tiny_log() {
     store::log_options o = small_log();
@@ -82,6 +83,8 @@ private:
     }
 
     std::string crash() {
+        if (std::string wrong = kill(); !wrong.empty())
+            return wrong;
         store::every_choice every;
         std::size_t ways = 0;
         bool more = true;
@@ -93,6 +96,30 @@ private:
         for (std::size_t seed = 0; more && seed < ways_max / 4; ++seed)
             if (std::string wrong = look(medium_.crash(seed), seed); !wrong.empty())
                 return wrong;
+        return {};
+    }
+
+    // The process alone ends, the next one reads what is there, and builds on it; then the machine stops.
+    std::string kill() {
+        for (std::size_t seed = 0; seed < kills; ++seed) {
+            simulated_disk left = medium_.kill(seed);
+            log_model seen = model_;
+            {
+                auto o = open(left, tiny_log());
+                if (!o.log)
+                    return "refused after a kill: " + o.why;
+                if (std::string wrong = model_.check(o.records); !wrong.empty())
+                    return wrong;
+                seen.restart(o.records);
+                seen.confirmed(o.log->durable());
+            }
+            simulated_disk again{left.crash(seed), {.seed = seed, .prompt = true}};
+            const auto o = open(again, tiny_log());
+            if (!o.log)
+                return "refused after a kill and a crash: " + o.why;
+            if (std::string wrong = seen.check(o.records); !wrong.empty())
+                return "after a kill: " + wrong;
+        }
         return {};
     }
 
