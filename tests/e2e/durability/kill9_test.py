@@ -156,7 +156,7 @@ class Killer:
         chance = self.chance.random()
         if cycle == 0 or chance < 0.75 or self.history.groups or self.owed or self.options.canary:
             self.owed = True
-            if 0.70 < chance < 0.75:
+            if 0.70 < chance < 0.75 and not self.options.canary:
                 return self.crash_while(self.start_reading, 0.1)
             self.with_crowd(lambda crowd: self.read_everything(crowd, cycle))
             self.owed = False
