@@ -200,7 +200,7 @@ private:
             return;
         }
         using core::settlement;
-        const auto how = wish_.requeue   ? settlement::requeued
+        const auto how = wish_.requeue   ? settlement::looked_at
                          : wish_.rejects ? settlement::rejected
                                          : settlement::accepted;
         auto& counts = call_->here().counts(core::spoken::http).of(core::queue_type::classic);

@@ -185,11 +185,13 @@ void remove(call_ptr c) {
         c,
         [name = c->names[0]](core::topology_editor& editor,
                              core::topology_journal&) -> core::outcome<core::administered> {
+            const auto* v = editor.view().find_vhost(name);
+            const auto id = v == nullptr ? core::vhost_id{} : core::topology_view::id_of(*v);
             auto gone = editor.remove_vhost(name);
             if (!gone) {
                 return fail(std::move(gone.error()));
             }
-            return core::administered{.changed = {}, .gone = std::move(*gone)};
+            return core::administered{.changed = {}, .gone = std::move(*gone), .vhosts_gone = {id}};
         },
         [c] { c->no_content(); });
 }

@@ -2,6 +2,7 @@
 
 #include "broker/core/topology.hpp"
 
+#include <string>
 #include <vector>
 
 namespace linnet::core {
@@ -10,6 +11,9 @@ namespace linnet::core {
 struct administered {
     std::vector<queue_entry> changed;  // their settings: their owners learn it
     std::vector<queue_entry> gone;     // no longer in the topology: their owners end them
+    // What is no more: kept clients and last values go with it.
+    std::vector<vhost_id> vhosts_gone{};
+    std::vector<std::string> users_gone{};
 };
 
 }  // namespace linnet::core

@@ -4,6 +4,7 @@
 #include "broker/core/ids.hpp"
 #include "broker/core/message.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ struct client_ticket {
 };
 
 inline constexpr std::uint32_t never_expires_s = 0xffff'ffff;
+// A state is one record of a log. Protocols bound what their clients can make of it far below this; what is larger all
+// the same is not kept, in place of what was kept before.
+inline constexpr std::size_t client_state_bytes_max = std::size_t{64} << 20;
 
 // A number at a client, as its home's log knows it.
 struct client_mark {
@@ -63,9 +67,9 @@ struct attached_client {
     std::vector<std::uint32_t> marks;  // sorted
 };
 struct keep_client {
-    client_ticket ticket;  // of one who has been taken over: resource_locked
-    std::vector<std::uint8_t> state;
-    bool durable = false;  // from now on, and how long:
+    client_ticket ticket;             // of one who has been taken over: resource_locked
+    std::vector<std::uint8_t> state;  // above client_state_bytes_max: resource_error
+    bool durable = false;             // from now on, and how long:
     std::uint32_t expiry_s = 0;
 };
 
@@ -79,7 +83,7 @@ struct last_words {
 };
 struct detach_client {
     client_ticket ticket;
-    std::optional<std::vector<std::uint8_t>> state{};  // none: as it was kept
+    std::optional<std::vector<std::uint8_t>> state{};  // none, or too large: as it was kept
     std::optional<std::uint32_t> expiry_s{};           // 0: it ends now; none: as it was said before
     last_words words{};
     bool has_queue = true;  // false: the queue of its attach_client has never been made

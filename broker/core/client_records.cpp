@@ -60,8 +60,11 @@ client_registry::client_registry(client_context& context, journal* log, std::uin
 
 client_registry::~client_registry() = default;
 
+// One that was durable, is no longer and has a queue keeps a record, as of one that has expired: a crash would leave
+// the queue behind, and nobody else knows whose it is.
 void client_registry::record(entry& e) {
-    if (log_ == nullptr || !e.durable) {
+    const bool leaves_queue = e.is_recorded() && !e.names.queue().empty();
+    if (log_ == nullptr || (!e.durable && !leaves_queue)) {
         weigh(e);
         forget_record(e);
         return;
@@ -72,7 +75,7 @@ void client_registry::record(entry& e) {
     out.put(client_record_version);
     out.put(++k.version);
     out.put_flag(e.now == phase::ending);
-    out.put(e.expiry_s);
+    out.put(e.durable ? e.expiry_s : 0);
     out.put(k.detached_at);
     out.put_text(context_.name_of(e.vhost));
     out.put_text(e.names.user());
@@ -374,7 +377,9 @@ void client_registry::revive(position id, recovered_client& c, const std::vector
     e.durable = true;
     e.expiry_s = c.expiry_s;
     auto& k = kept_of(e);
-    k.state = std::move(c.state);
+    if (may_keep(e, c.state)) {
+        k.state = std::move(c.state);
+    }
     k.marks = std::move(c.marks);
     k.version = c.version;
     k.where = c.where;

@@ -1,5 +1,7 @@
 #include "broker/core/client_registry.hpp"
 
+#include "broker/base/log.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -131,7 +133,12 @@ void client_registry::admit(entry& e) {
         told.marks = e.kept->marks;
     }
     when_durable(e, [this, to = n.from, cookie = n.cookie, told = std::move(told)]() mutable {
+        const client_ticket ticket = told.ticket;
         context_.answer(to, {cookie, std::move(told)});
+        // Who came for the name meanwhile had it told so before it knew the ticket.
+        if (const entry* now = find(ticket); now != nullptr && now->next) {
+            context_.take_over(to, ticket);
+        }
     });
 }
 
@@ -142,11 +149,25 @@ void client_registry::keep(session_handle from, std::uint64_t cookie, keep_clien
         context_.answer(from, {cookie, fail(taken_over())});
         return;
     }
+    if (!may_keep(*e, k.state)) {
+        context_.answer(from, {cookie, fail(error{error_kind::resource_error, "the client's state is too large"})});
+        return;
+    }
     kept_of(*e).state = std::move(k.state);
     e->durable = k.durable;
     e->expiry_s = k.expiry_s;
     record(*e);
     when_durable(*e, [this, from, cookie] { context_.answer(from, {cookie, std::monostate{}}); });
+}
+
+// Whatever a client has brought about: a record that its log cannot take would end the broker.
+bool client_registry::may_keep(const entry& e, const std::vector<std::uint8_t>& state) const {
+    if (state.size() <= client_state_bytes_max) [[likely]] {
+        return true;
+    }
+    linnet::log::error({.domain = "core", .vhost = context_.name_of(e.vhost), .user = e.names.user()},
+                       "the state of client '{}' is not kept: it has {} bytes", e.names.name(), state.size());
+    return false;
 }
 
 void client_registry::mark(client_ticket ticket, std::uint32_t number, bool set, const durable_waiter& w) {
@@ -254,10 +275,13 @@ void client_registry::detach(detach_client&& d) {
     e->now = phase::detached;
     e->ticket = 0;
     e->owner = {};
-    if (d.state && (e->kept != nullptr || !d.state->empty())) {
+    if (d.state && (e->kept != nullptr || !d.state->empty()) && may_keep(*e, *d.state)) {
         kept_of(*e).state = std::move(*d.state);
     }
     e->expiry_s = d.expiry_s.value_or(e->expiry_s);
+    if (e->doomed || (e->expiry_s != 0 && context_.name_of(e->vhost).empty())) {
+        e->expiry_s = 0;
+    }
     if (!d.has_queue) {
         e->names.forget_queue();  // nothing to ask the control for when it ends
     }
@@ -276,6 +300,26 @@ void client_registry::detach(detach_client&& d) {
         admit_next(*e);
     } else {
         arm(*e);
+    }
+}
+
+void client_registry::forget(std::span<const vhost_id> vhosts, std::span<const std::string> users) {
+    owner_.check();
+    std::vector<position> idle;
+    for (auto& [id, e] : by_id_) {
+        if (std::ranges::find(vhosts, e.vhost) == vhosts.end() &&
+            std::ranges::find(users, e.names.user()) == users.end()) {
+            continue;
+        }
+        e.doomed = true;
+        if (e.now == phase::detached) {
+            idle.push_back(id);
+        }
+    }
+    for (const position id : idle) {
+        if (entry* e = find(id); e != nullptr && e->now == phase::detached) {
+            end(*e);
+        }
     }
 }
 

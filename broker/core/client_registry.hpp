@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -104,6 +105,10 @@ public:
     // It was refused: its mark, if it has left one, goes again. Then `w` is told.
     void withdraw_mark(position entry, std::uint32_t number, const durable_waiter& w);
 
+    // ---- Ends ----------------------------------------------------------------------------------
+    // Those vhosts and users are no more: their clients are not kept, now or when they leave.
+    void forget(std::span<const vhost_id> vhosts, std::span<const std::string> users);
+
     // ---- What was asked of the shard or the journal --------------------------------------------
     void on_queue_gone(position id);
     void on_will_settled(position id);
@@ -162,6 +167,7 @@ private:
         phase now = phase::detached;
         bool present = false;  // somebody had it before
         bool durable = false;
+        bool doomed = false;         // it ends when it leaves
         bool told = false;           // whoever has it
         std::uint32_t expected = 0;  // publishes under way that come with a mark
         std::uint32_t expiry_s = 0;
@@ -227,6 +233,7 @@ private:
     void finish_end(entry& e);
     void on_time(entry& e);
     void arm(entry& e);
+    [[nodiscard]] bool may_keep(const entry& e, const std::vector<std::uint8_t>& state) const;
     void leave_words(entry& e, last_words&& words);
     void publish_will(entry& e);
     void cancel_will(entry& e);

@@ -32,7 +32,7 @@ enum class command_kind : std::uint8_t {
     credit,           // deliveries have been passed on to their session: more may come
     free_chain,       // dead messages going home to the receiver's pool
     // -- cold
-    give_back,           // a batch requeued, rejected or bounced
+    give_back,           // a batch requeued, looked at, rejected or bounced
     deliver_direct,      // a message for a session, with no queue between (direct reply-to)
     find_direct,         // whether a session would take such a message; answered by a reply
     queue_request,       // consume, cancel, get, purge on a queue of the receiver
@@ -41,6 +41,8 @@ enum class command_kind : std::uint8_t {
     owner_task,          // the control to a queue's owner: create, inspect, destroy, apply
     owner_answer,        // ... and back
     queue_parted,        // the control to an owner: that the queue is deleted is durable, what it has stored may go
+    queue_declared,      // ... that it is there is durable: what waits for that is confirmed
+    accounts_gone,       // the control to all: these vhosts and users are no more, which is durable
     queue_unused,        // an owner to the control: this queue asks to be deleted
     answer_after,        // ... and this reply is to be given when that has been done
     consumer_cancelled,  // an owner to a consumer's shard
@@ -145,7 +147,12 @@ struct errand_part {
     bool again = false;  // a crash had left it; it may have been run before
 };
 
-enum class give_back_kind : std::uint8_t { requeue, reject, bounce };
+struct accounts {
+    std::vector<vhost_id> vhosts;
+    std::vector<std::string> users;
+};
+
+enum class give_back_kind : std::uint8_t { requeue, show, reject, bounce };
 
 // A client_ticket as a command carries it.
 struct client_place {

@@ -165,27 +165,53 @@ void control::poll(mono_ns now) {
         answers_.pop_front();
         home_.answer(ready.to, std::move(ready.what));
     }
-    for (; !partings_.empty() && partings_.front().at <= keeper->durable(); partings_.pop_front()) {
-        tell_parted(partings_.front().owner, partings_.front().queue);
+    for (; !news_.empty() && news_.front().at <= keeper->durable(); news_.pop_front()) {
+        tell(news_.front());
+    }
+    for (; !accounts_gone_.empty() && accounts_gone_.front().first <= keeper->durable(); accounts_gone_.pop_front()) {
+        tell_all(accounts_gone_.front().second);
+    }
+}
+
+void control::tell_all(const accounts& gone) {
+    for (std::uint16_t to = 0; to < parts_.shard_count(); ++to) {
+        if (to == home_.self.id().value) {
+            home_.forget(gone);
+        } else {
+            home_.send_pointer(shard_id{to}, command_kind::accounts_gone, std::make_unique<accounts>(gone).release());
+        }
+    }
+}
+
+void control::vouch(owner_uid queue, queue_handle made) {
+    if (is_lasting(queue)) {
+        tell_when_durable(command_kind::queue_declared, made.shard, queue);
     }
 }
 
 void control::part(const owner_answer& destroyed) {
-    if (destroyed.parting == 0) {
-        return;
-    }
-    if (const auto* keeper = parts_.keeper(); keeper != nullptr && keeper->durable() < keeper->position()) {
-        partings_.push_back({keeper->position(), destroyed.handle.shard, destroyed.parting});
-    } else {
-        tell_parted(destroyed.handle.shard, destroyed.parting);
+    if (destroyed.parting != 0) {
+        tell_when_durable(command_kind::queue_parted, destroyed.handle.shard, destroyed.parting);
     }
 }
 
-void control::tell_parted(shard_id owner, owner_uid queue) {
-    if (owner == home_.self.id()) {
-        home_.let_go(queue);
+void control::tell_when_durable(command_kind what, shard_id owner, owner_uid queue) {
+    const auto* keeper = parts_.keeper();
+    const news n{keeper == nullptr ? 0 : keeper->position(), what, owner, queue};
+    if (keeper != nullptr && keeper->durable() < n.at) {
+        news_.push_back(n);
     } else {
-        home_.send_pointer(owner, command_kind::queue_parted, nullptr, {}, queue);
+        tell(n);
+    }
+}
+
+void control::tell(const news& n) {
+    if (n.owner != home_.self.id()) {
+        home_.send_pointer(n.owner, n.what, nullptr, {}, n.queue);
+    } else if (n.what == command_kind::queue_declared) {
+        home_.note_declared(n.queue);
+    } else {
+        home_.let_go(n.queue);
     }
 }
 
@@ -291,6 +317,11 @@ void control::administer(const core::administer& a) {
         return;
     }
     publish();
+    if (!done->vhosts_gone.empty() || !done->users_gone.empty()) {
+        // poll() comes to it, at once if nothing has to be waited for.
+        accounts_gone_.emplace_back(keeper->position(),
+                                    accounts{std::move(done->vhosts_gone), std::move(done->users_gone)});
+    }
     follow_up(std::move(*done));
 }
 
@@ -364,12 +395,18 @@ void control::make_next(std::vector<queue_spec> left, std::vector<queue_entry> m
     home_.totals.queues_created += made.size();
     auto done = std::get<core::install>(line_.front().asked->what.body).change(parts_.editor(), *parts_.keeper(), made);
     publish();
+    for (const auto& q : made) {
+        vouch(q.spec.uid, q.handle);
+    }
     follow_up(std::move(done));
 }
 
 // Nobody has seen those that were made.
 void control::give_up(std::vector<queue_entry> made, const owner_answer& failed, std::string_view name) {
     home_.totals.queues_created += made.size();
+    for (const auto& q : made) {
+        vouch(q.spec.uid, q.handle);
+    }
     follow_up({.changed = {}, .gone = std::move(made)}, no_log(name, failed));
 }
 
@@ -508,8 +545,10 @@ void control::create(queue_spec spec) {
             return;
         }
         auto name = spec.name;
+        const auto uid = spec.uid;
         parts_.editor().add_queue(std::move(spec), a.handle);
         publish();
+        vouch(uid, a.handle);
         ++home_.totals.queues_declared;
         ++home_.totals.queues_created;
         finish({0, queue_info{std::move(name), a.handle, 0, 0}});

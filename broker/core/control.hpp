@@ -13,12 +13,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace linnet::core {
 
 class broker;
 struct shard_state;
+
+// Where a queue of that name is put when it is created.
+[[nodiscard]] shard_id home_of(const queue_spec& spec, std::uint16_t shards);
 
 // The one writer of the topology: carries out declarations, deletions and bindings one after the other.
 //
@@ -28,13 +32,11 @@ struct shard_state;
 //
 // What is durable is recorded (topology_journal.hpp) before its answer is given. The line does not wait for the
 // disk: answers do, in order, so that a thousand declarations share a sync. Others see a change at once, before it
-// is durable; a crash then undoes what nobody had been promised.
+// is durable; a crash then undoes what nobody had been promised. (What they publish to a queue that is not durable yet
+// is confirmed by its owner once that is.)
 //
 // Threads: the control shard's.
 // Bounds:  a session has at most one request in line, and a bounded number of answers that wait for the disk.
-// Where a queue of that name is put when it is created.
-[[nodiscard]] shard_id home_of(const queue_spec& spec, std::uint16_t shards);
-
 class control {
 public:
     control(broker& parts, shard_state& home);
@@ -78,9 +80,19 @@ private:
     void name(queue_spec& spec);
     void ask_owner(owner_task t, next_step then);
     void publish();
-    // Once what has been published is durable, that queue's owner lets go of what it has stored.
+    // Once what has been published is durable, the queue's owner hears of it: of its declaration or, when it has
+    // something to let go of, of its end.
+    void vouch(owner_uid queue, queue_handle made);
     void part(const owner_answer& destroyed);
-    void tell_parted(shard_id owner, owner_uid queue);
+    struct news {
+        log_position at;
+        command_kind what;
+        shard_id owner;
+        owner_uid queue;
+    };
+    void tell_when_durable(command_kind what, shard_id owner, owner_uid queue);
+    void tell(const news& n);
+    void tell_all(const accounts& gone);
 
     void declare(const declare_exchange& x);
     void remove(const delete_exchange& x);
@@ -119,13 +131,9 @@ private:
         session_handle to;
         reply what;
     };
-    std::deque<waiting_answer> answers_;  // positions rise
-    struct parting {
-        log_position at;
-        shard_id owner;
-        owner_uid queue;
-    };
-    std::deque<parting> partings_;  // positions rise
+    std::deque<waiting_answer> answers_;                           // positions rise
+    std::deque<news> news_;                                        // likewise
+    std::deque<std::pair<log_position, accounts>> accounts_gone_;  // likewise
     owner_uid last_fleeting_ = 0;
     mono_ns ticked_ = 0;
 

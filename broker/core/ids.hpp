@@ -46,5 +46,6 @@ using vhost_id = strong_id<struct vhost_id_tag, std::uint32_t>;
 // has to spill): their records are never recovered.
 using owner_uid = std::uint64_t;
 inline constexpr owner_uid fleeting_owner = std::uint64_t{1} << 63;
+[[nodiscard]] constexpr bool is_lasting(owner_uid uid) noexcept { return uid != 0 && (uid & fleeting_owner) == 0; }
 
 }  // namespace linnet::core

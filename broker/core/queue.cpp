@@ -267,6 +267,7 @@ void queue::die(queue_item&& item, death_reason why) {
             item.stored = false;
         } else if (spec_.settings.dead_letter_exchange) {
             f.in->index.set_state(f.at, entry_state::dying);
+            dying_from_ = std::min(dying_from_, item.pos);
             dying_below_ = std::max(dying_below_, item.pos + 1);
         } else {
             forget(f);
@@ -420,7 +421,7 @@ void queue::release(consumer_id id, std::uint32_t count, std::uint64_t bytes) no
     }
 }
 
-void queue::put_back(delivery&& d, bool counts) {
+void queue::put_back(delivery&& d, coming_back how) {
     queue_item item{std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored, d.received};
     if (groups_ != nullptr) {
         item.stored = static_cast<bool>(locate(item.pos));  // deliveries say so of all
@@ -433,8 +434,8 @@ void queue::put_back(delivery&& d, bool counts) {
         item.stored = true;
     }
     tell(flight_step::requeued, *item.msg, item.pos, d.consumer);
-    if (counts) {
-        item.redelivered = true;
+    item.redelivered |= how != coming_back::untouched;
+    if (how == coming_back::failed) {
         ++item.delivery_count;
         if (spec_.settings.delivery_limit && item.delivery_count > *spec_.settings.delivery_limit) {
             die(std::move(item), death_reason::delivery_limit);
@@ -448,7 +449,7 @@ void queue::put_back(delivery&& d, bool counts) {
         die(std::move(item), death_reason::expired);
         return;
     }
-    if (item.stored && counts) {
+    if (item.stored && how != coming_back::untouched) {
         note_attempts(item);
     }
     if (item.stored && item.deadline == 0) {
@@ -463,14 +464,19 @@ void queue::put_back(delivery&& d, bool counts) {
 
 void queue::requeue(delivery&& d) {
     release(d.consumer, 1, d.msg->body_bytes());
-    put_back(std::move(d), true);
+    put_back(std::move(d), coming_back::failed);
+}
+
+void queue::return_seen(delivery&& d) {
+    release(d.consumer, 1, d.msg->body_bytes());
+    put_back(std::move(d), coming_back::seen);
 }
 
 void queue::bounce(delivery&& d) {
     if (!d.no_ack) {
         release(d.consumer, 1, d.msg->body_bytes());
     }
-    put_back(std::move(d), false);
+    put_back(std::move(d), coming_back::untouched);
 }
 
 void queue::reject(delivery&& d) {

@@ -236,6 +236,8 @@ public:
     [[nodiscard]] bool note_received(position pos);
     // Comes back: requeued into its old place, or rejected (dead-lettered or dropped).
     void requeue(delivery&& d);
+    // Comes back from somebody who only looked: redelivered, and no attempt.
+    void return_seen(delivery&& d);
     // In flight to a consumer that was gone when it arrived: as if never lent.
     void bounce(delivery&& d);
     void reject(delivery&& d);
@@ -342,7 +344,8 @@ private:
     [[nodiscard]] bool over_length() const noexcept;
     void drop_overflow();
     [[nodiscard]] bool unused() const noexcept;
-    void put_back(delivery&& d, bool counts);
+    enum class coming_back : std::uint8_t { untouched, seen, failed };
+    void put_back(delivery&& d, coming_back how);
     // It is lent no longer, whatever becomes of it.
     void release(consumer_id id, std::uint32_t count, std::uint64_t bytes) noexcept;
     // It left without being consumed.
@@ -453,7 +456,9 @@ private:
     std::uint64_t damaged_ = 0;
     std::uint64_t doomed_ = 0;      // of those: to be dead-lettered
     position delivered_below_ = 0;  // after a crash: what may have been delivered before
-    position dying_below_ = 0;      // of what has been dead-lettered since the start
+    // Of what has been dead-lettered since the start, where the log has it.
+    position dying_from_ = nowhere;
+    position dying_below_ = 0;
     std::uint64_t expected_ = 0;
     std::uint64_t expected_bytes_ = 0;
     position recovered_end_ = 0;         // what recovery found lies below

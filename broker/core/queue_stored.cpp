@@ -700,11 +700,21 @@ void queue::on_recovery_end(bool clean) {
 }
 
 void queue::on_clean_end() {
+    if (keeping_.log == nullptr) {
+        return;
+    }
     // A successor may be on the disk that nobody has told us of: then the dead one, which we find again, is in doubt.
+    for (auto& l : lanes_) {
+        l.index.sweep(dying_from_, dying_below_, [&](const index_entry& e) {
+            if (e.state == entry_state::dying && !e.fleeting) {
+                keeping_.log->record_attempts(keeping_.uid, e.pos, attempts_of(e));
+            }
+            return false;
+        });
+    }
     const auto is_empty = [](const lane& l) { return l.index.empty(); };
-    const position below = std::max(delivered_below_, dying_below_);
-    if (keeping_.log != nullptr && below != 0 && !std::ranges::all_of(lanes_, is_empty)) {
-        keeping_.log->record_doubt(keeping_.uid, below);
+    if (delivered_below_ != 0 && !std::ranges::all_of(lanes_, is_empty)) {
+        keeping_.log->record_doubt(keeping_.uid, delivered_below_);
     }
 }
 

@@ -151,7 +151,7 @@ void reply_registry::on_time(entry& e) {
 
 // Its time is over, or nobody wants it: known as gone from now on.
 void reply_registry::end(entry& e) {
-    if (e.now == phase::pending) {
+    if (!e.answer.told) {  // an answer that is not stored yet is none to whoever waits
         tell(e, 0, {});
     }
     --live_;

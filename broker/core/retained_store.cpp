@@ -64,6 +64,9 @@ retained_store::outcome retained_store::retain(vhost_id v, message_ptr m) {
         take_away(*of, at);
         return stored ? outcome::recorded : outcome::done;
     }
+    if (find(v) == nullptr && context_.name_of(v).empty()) {
+        return outcome::done;  // the vhost has gone while it was under way
+    }
     values& of = make(v);
     if (values_max_ != 0 && of.by_key.size() >= values_max_ && of.by_key.find(m->routing_key()) == of.by_key.end()) {
         return outcome::refused;

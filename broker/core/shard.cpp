@@ -310,7 +310,10 @@ void shard::settle(std::span<delivery> batch, settlement how) {
             }
             continue;
         }
-        const auto kind = how == settlement::requeued ? give_back_kind::requeue : give_back_kind::reject;
+        const auto kind = how == settlement::requeued    ? give_back_kind::requeue
+                          : how == settlement::looked_at ? give_back_kind::show
+                          : how == settlement::bounced   ? give_back_kind::bounce
+                                                         : give_back_kind::reject;
         std::vector<delivery> part(std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(i)),
                                    std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(end)));
         state_->give_back(q.shard, kind, std::move(part));

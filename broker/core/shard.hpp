@@ -35,9 +35,11 @@ class topology_editor;
 struct shard_state;  // what shard.cpp keeps
 
 enum class settlement : std::uint8_t {
-    accepted,  // ack
-    requeued,  // back to its old place, marked redelivered
-    rejected,  // dead-lettered, or dropped
+    accepted,   // ack
+    requeued,   // back to its old place, marked redelivered: an attempt that failed
+    looked_at,  // likewise, but that was no attempt to work on it
+    bounced,    // back to its old place as it was: it has reached nobody
+    rejected,   // dead-lettered, or dropped
 };
 
 // The last route of one publisher, good while the topology stands: most publishers repeat their address.

@@ -192,7 +192,8 @@ void shard_clients::answer(session_handle to, reply&& r) { home_.answer(to, std:
 
 void shard_clients::take_over(session_handle from, client_ticket t) {
     if (from.shard == home_.self.id()) {
-        later_.emplace_back([this, from, t] { receive_taken_over(from, t); });
+        // In the turn after: the answer that brings it the ticket may still be waiting for this one's end.
+        later_.emplace_back([this, from, t] { later_.emplace_back([this, from, t] { receive_taken_over(from, t); }); });
     } else {
         home_.send(from.shard, {.kind = command_kind::client_taken_over,
                                 .count = 0,

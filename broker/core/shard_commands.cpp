@@ -163,6 +163,8 @@ void shard_state::receive(shard_id from, const command& c) {
         }
         case command_kind::owner_answer: the_control->on_answer(std::move(*take<owner_answer>(c.pointer))); return;
         case command_kind::queue_parted: let_go(c.pointer.tag); return;
+        case command_kind::queue_declared: note_declared(c.pointer.tag); return;
+        case command_kind::accounts_gone: forget(*take<accounts>(c.pointer)); return;
         case command_kind::queue_unused:
             the_control->remove_unused({c.pointer.place.slot, c.pointer.place.generation, from});
             return;
@@ -520,14 +522,24 @@ std::uint32_t shard_state::forget_source(delivery_sink& sink, queue_handle q, co
     return 0;
 }
 
-owner_answer shard_state::do_owner_task(owner_task& t) {
-    if (t.kind == owner_task_kind::create && streams.takes(t.spec)) {
-        auto made = streams.create(t.spec);
-        return made ? owner_answer{*made, 0, 0, owner_answer::verdict::done, {}}
-                    : owner_answer{{}, 0, 0, owner_answer::verdict::failed, std::move(made.error())};
+owner_answer shard_state::create(const queue_spec& spec) {
+    owner_answer a{};
+    if (!streams.takes(spec)) {
+        a.handle = create_queue(spec);
+    } else if (auto made = streams.create(spec)) {
+        a.handle = *made;
+    } else {
+        return {{}, 0, 0, owner_answer::verdict::failed, std::move(made.error())};
     }
+    if (is_lasting(spec.uid)) {
+        young.push_back({spec.uid});
+    }
+    return a;
+}
+
+owner_answer shard_state::do_owner_task(owner_task& t) {
     if (t.kind == owner_task_kind::create) {
-        return {create_queue(t.spec), 0, 0, owner_answer::verdict::done, {}};
+        return create(t.spec);
     }
     if (is_stream(t.handle)) {
         return streams.do_owner_task(t);
@@ -572,6 +584,21 @@ owner_uid shard_state::part_with(std::uint32_t slot) {
     gone->let_go();
     owners.erase(uid & ~fleeting_owner);
     return 0;
+}
+
+void shard_state::forget(const accounts& gone) {
+    for (const auto& registry : clients.all()) {
+        if (registry != nullptr) {
+            registry->forget(gone.vhosts, gone.users);
+        }
+    }
+    for (const auto& store : retained.all()) {
+        for (const vhost_id v : gone.vhosts) {
+            if (store != nullptr) {
+                store->forget(v);
+            }
+        }
+    }
 }
 
 void shard_state::let_go(owner_uid uid) {
@@ -738,6 +765,7 @@ void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
         }
         switch (how) {
             case give_back_kind::requeue: q->requeue(std::move(d)); break;
+            case give_back_kind::show: q->return_seen(std::move(d)); break;
             case give_back_kind::reject: q->reject(std::move(d)); break;
             case give_back_kind::bounce: q->bounce(std::move(d)); break;
         }

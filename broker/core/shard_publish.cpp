@@ -272,7 +272,7 @@ void shard_state::receive_publish(shard_id from, const publish_command& p, std::
     if (accepted && logs != 0) {
         wait_for(logs, w);
     } else {
-        on_durable(w);
+        tell_waiter(w);
     }
 }
 

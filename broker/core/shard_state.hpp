@@ -137,8 +137,12 @@ struct shard_state final : queue_context, delay_context {
     // By what the store knows it by.
     [[nodiscard]] queue* queue_named(owner_uid uid) noexcept;
     [[nodiscard]] queue_handle create_queue(const queue_spec& spec);
+    [[nodiscard]] owner_answer create(const queue_spec& spec);
+    // That queue's declaration is durable.
+    void note_declared(owner_uid uid);
     [[nodiscard]] owner_uid part_with(std::uint32_t slot);
     void let_go(owner_uid uid);
+    void forget(const accounts& gone);
     void schedule_pump(queue& q);
     void remove_unused_queues();
     // Above half of the memory budget: queues put what they hold into the log. True: it gave something back.
@@ -245,7 +249,9 @@ struct shard_state final : queue_context, delay_context {
     [[nodiscard]] std::uint32_t split(std::uint32_t answers, bool accepted);
     // Tells it (on_durable) once all that has been recorded there is durable.
     void wait_for(log_set logs, durable_waiter w);
+    // All that it waited for in this shard's logs is there.
     void on_durable(durable_waiter w);
+    void tell_waiter(const durable_waiter& w);
     void receive_sync(shard_id from, const publish_settled_command& c);
     void settle_stored(queue_place q, consumer_id c, std::span<const position> which, std::uint64_t bytes);
     void receive_settle_stored(const settle_stored_command& c, std::uint16_t count);
@@ -286,6 +292,19 @@ struct shard_state final : queue_context, delay_context {
 
     std::vector<stored_log> stores;  // log number: shard id + index * shards
     std::unordered_map<owner_uid, record_owner*> owners;
+    // Queues whose declaration is not durable yet, oldest first, and what has been recorded meanwhile: a crash that
+    // takes a queue takes its messages, too, so nothing is confirmed before all that were there are there for good.
+    struct young_queue {
+        owner_uid uid;
+        bool declared = false;
+    };
+    struct early_confirm {
+        std::uint64_t declarations;  // it waits until so many have become durable
+        durable_waiter who;
+    };
+    std::deque<young_queue> young;
+    std::uint64_t grown_up = 0;  // how many young ones there have been
+    std::deque<early_confirm> early_confirms;
     std::uint32_t relief_slot = 0;  // the queue that gave way last
     std::unordered_map<owner_uid, std::unique_ptr<delay_store>> delays;
     std::vector<stored_target> storing;  // of hand_out(); reused

@@ -233,8 +233,30 @@ void shard_state::wait_for(log_set logs, durable_waiter w) {
 void shard_state::on_durable(durable_waiter w) {
     if (w.also != 0) {
         wait_for(w.also, w);
+    } else if (!young.empty()) [[unlikely]] {
+        early_confirms.push_back({grown_up + young.size(), w});
+    } else {
+        tell_waiter(w);
+    }
+}
+
+void shard_state::note_declared(owner_uid uid) {
+    const auto at = std::ranges::find(young, uid, &young_queue::uid);
+    if (at == young.end()) {
         return;
     }
+    at->declared = true;
+    for (; !young.empty() && young.front().declared; young.pop_front()) {
+        ++grown_up;
+    }
+    while (!early_confirms.empty() && early_confirms.front().declarations <= grown_up) {
+        const durable_waiter who = early_confirms.front().who;
+        early_confirms.pop_front();
+        tell_waiter(who);
+    }
+}
+
+void shard_state::tell_waiter(const durable_waiter& w) {
     const publish_settled_command c{w.sequence, w.sink_tag, {w.slot, w.generation}, w.group, w.accepted};
     if (w.publisher == self.id()) {
         receive_settled(c);

@@ -267,6 +267,8 @@ private:
 
     // Settling (amqp_channel_settle.cpp).
     void settle(std::uint64_t tag, bool multiple, core::settlement how);
+    template <class F>
+    void each_live(std::uint64_t first, std::uint64_t last, F&& f);  // f(tag, slot), in order
     void settle_one(unacked_window::slot& s, std::uint64_t tag, core::settlement how);
     void ack(unacked_window::slot& s);
     void give_back(std::vector<core::delivery>& batch, core::settlement how);

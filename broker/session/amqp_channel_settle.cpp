@@ -24,6 +24,16 @@ void amqp_channel::on(const amqp::basic_reject& m) {
     settle(m.delivery_tag, false, m.requeue ? settlement::requeued : settlement::rejected);
 }
 
+template <class F>
+void amqp_channel::each_live(std::uint64_t first, std::uint64_t last, F&& f) {
+    unacked_.any_of(first, last, [&f](std::uint64_t tag, unacked_window::slot& s) {
+        if (s.is == unacked_window::state::live) {
+            f(tag, s);
+        }
+        return false;
+    });
+}
+
 void amqp_channel::settle(std::uint64_t tag, bool multiple, settlement how) {
     const bool everything = multiple && tag == 0;
     auto* const named = everything ? nullptr : unacked_.find(tag);
@@ -31,34 +41,24 @@ void amqp_channel::settle(std::uint64_t tag, bool multiple, settlement how) {
         fail(reply_code::precondition_failed, fmt::format("unknown delivery tag {}", tag));
         return;
     }
-    const auto first = multiple ? unacked_.first_tag() : tag;
+    const auto first = multiple ? 0 : tag;
     const auto last = everything ? unacked_.next_tag() - 1 : tag;
     if (how != settlement::accepted && holds_stream_delivery(first, last, "basic.nack and basic.reject")) {
         return;
     }
     session_.mark_dirty(*this);
     if (mode_ == mode::transaction) {
-        for (auto t = first; t <= last; ++t) {
-            if (auto* s = unacked_.find(t)) {
-                unacked_.reserve(*s);
-                transaction_->settlements.push_back({t, how});
-            }
-        }
+        each_live(first, last, [&](std::uint64_t t, unacked_window::slot& s) {
+            unacked_.reserve(s);
+            transaction_->settlements.push_back({t, how});
+        });
         return;
     }
     if (how == settlement::accepted) [[likely]] {
-        for (auto t = first; t <= last; ++t) {
-            if (auto* s = unacked_.find(t)) {
-                ack(*s);
-            }
-        }
+        each_live(first, last, [this](std::uint64_t, unacked_window::slot& s) { ack(s); });
     } else {
         std::vector<core::delivery> batch;
-        for (auto t = first; t <= last; ++t) {
-            if (auto* s = unacked_.find(t)) {
-                batch.push_back(unacked_.take(*s));
-            }
-        }
+        each_live(first, last, [&](std::uint64_t, unacked_window::slot& s) { batch.push_back(unacked_.take(s)); });
         unacked_.trim();
         give_back(batch, how);
     }
@@ -141,7 +141,7 @@ void amqp_channel::on(const amqp::basic_recover_async& m) {
         fail(reply_code::not_implemented, "requeue=false");
         return;
     }
-    if (holds_stream_delivery(unacked_.first_tag(), unacked_.next_tag() - 1, "basic.recover")) {
+    if (holds_stream_delivery(0, unacked_.next_tag() - 1, "basic.recover")) {
         return;
     }
     session_.mark_dirty(*this);
@@ -154,7 +154,7 @@ void amqp_channel::on(const amqp::basic_recover& m) {
         fail(reply_code::not_implemented, "requeue=false");
         return;
     }
-    if (holds_stream_delivery(unacked_.first_tag(), unacked_.next_tag() - 1, "basic.recover")) {
+    if (holds_stream_delivery(0, unacked_.next_tag() - 1, "basic.recover")) {
         return;
     }
     session_.mark_dirty(*this);
@@ -167,12 +167,12 @@ void amqp_channel::on(const amqp::basic_recover& m) {
 void amqp_channel::requeue_all() {
     std::vector<core::delivery> batch;
     const bool all = closing_;  // else what a transaction has reserved stays with it
-    for (auto t = unacked_.first_tag(); t < unacked_.next_tag(); ++t) {
-        auto& s = unacked_.at(t);
-        if (s.is == unacked_window::state::live || (all && s.is == unacked_window::state::reserved)) {
+    unacked_.any_of(0, unacked_.next_tag() - 1, [&](std::uint64_t, unacked_window::slot& s) {
+        if (s.is == unacked_window::state::live || all) {
             batch.push_back(unacked_.take(s));
         }
-    }
+        return false;
+    });
     unacked_.trim();
     const auto place = [](const core::delivery& d) {
         return std::tuple(d.queue.shard, d.queue.slot, d.queue.generation);
@@ -204,22 +204,23 @@ void amqp_channel::check_timeouts(std::uint32_t now_s) {
     if (shortest == 0) {
         return;
     }
-    for (auto t = unacked_.first_tag(); t < unacked_.next_tag(); ++t) {
-        const auto& s = unacked_.at(t);
+    const auto is_over = [&](std::uint64_t, const unacked_window::slot& s) {
         if (s.is != unacked_window::state::live || now_s - s.delivered_s < shortest) {
-            continue;
+            return false;
         }
         const auto owner = std::ranges::find_if(
             consumers_, [&](const consumer& c) { return c.used && c.queue == s.d.queue && c.id == s.d.consumer; });
         const auto limit = owner == consumers_.end() ? in_general : owner->timeout_s;
-        if (limit != 0 && now_s - s.delivered_s >= limit) {
-            fail(reply_code::precondition_failed,
-                 fmt::format("delivery acknowledgement on channel {} timed out. Timeout value used: {} ms. "
-                             "This timeout value can be configured, see consumers doc guide to learn more",
-                             number_, std::uint64_t{limit} * 1000));
-            return;
+        if (limit == 0 || now_s - s.delivered_s < limit) {
+            return false;
         }
-    }
+        fail(reply_code::precondition_failed,
+             fmt::format("delivery acknowledgement on channel {} timed out. Timeout value used: {} ms. "
+                         "This timeout value can be configured, see consumers doc guide to learn more",
+                         number_, std::uint64_t{limit} * 1000));
+        return true;
+    };
+    unacked_.any_of(0, unacked_.next_tag() - 1, is_over);
 }
 
 }  // namespace linnet::session

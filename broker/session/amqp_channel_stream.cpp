@@ -59,16 +59,14 @@ const amqp_channel::consumer* amqp_channel::stream_of(const core::delivery& d) c
 
 // A message cannot go back to where it has never left. True: the connection is being closed over it.
 bool amqp_channel::holds_stream_delivery(std::uint64_t first, std::uint64_t last, std::string_view what) {
-    for (auto t = first; t <= last; ++t) {
-        const auto* s = unacked_.find(t);
-        const consumer* c = s == nullptr ? nullptr : stream_of(s->d);
+    return unacked_.any_of(first, last, [&](std::uint64_t, const unacked_window::slot& s) {
+        const consumer* c = s.is == unacked_window::state::live ? stream_of(s.d) : nullptr;
         if (c != nullptr) {
             fail(reply_code::not_implemented,
                  fmt::format("{} not supported by stream queues {}", what, in_vhost("queue", c->queue_name)));
-            return true;
         }
-    }
-    return false;
+        return c != nullptr;
+    });
 }
 
 }  // namespace linnet::session

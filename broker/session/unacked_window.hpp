@@ -5,9 +5,11 @@
 #include "broker/core/message_pool.hpp"
 #include "broker/core/queue_settings.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace linnet::session {
 
@@ -17,12 +19,20 @@ namespace linnet::session {
 // order leaves a hole that is passed over when the front reaches it. Tags that need no ack (no_ack
 // consumers) are holes from the start.
 //
+// A ring that is full of holes begins anew behind them, and what stands between them moves to a list, which is
+// searched: one delivery that is never acknowledged must not keep a slot for each that came after it.
+//
 // Threads: one shard's.
 // Owns:    the deliveries in it.
-// Bounds:  64 bytes a tag between the oldest unacknowledged one and the newest; nothing while empty
-//          (a large ring is given back when it empties).
+// Bounds:  64 bytes a slot; at most 1024 slots and four times as many as are not settled, and as many again while
+//          they are moved; nothing while empty (a large ring is given back when it empties).
 class unacked_window {
 public:
+    unacked_window() = default;
+    unacked_window(const unacked_window&) = delete;
+    unacked_window& operator=(const unacked_window&) = delete;
+    ~unacked_window() { note_old(-static_cast<std::int64_t>(old_.size())); }
+
     enum class state : std::uint8_t {
         hole,  // settled already, or never to be
         live,
@@ -57,15 +67,34 @@ public:
 
     // Null unless that tag is live.
     [[nodiscard]] slot* find(std::uint64_t tag) noexcept {
-        if (tag - base_ >= size_) {  // an older tag wraps around to a large number
-            return nullptr;
+        if (tag - base_ >= size_) [[unlikely]] {  // an older tag wraps around to a large number
+            const auto found = from_old(tag);
+            return found != old_.end() && found->tag == tag && found->s.is == state::live ? &found->s : nullptr;
         }
-        auto& s = at(tag);
+        auto& s = in_ring(tag);
         return s.is == state::live ? &s : nullptr;
     }
-    // Any tag within the window.
-    [[nodiscard]] slot& at(std::uint64_t tag) noexcept { return slots_[(head_ + (tag - base_)) & (capacity_ - 1)]; }
-    [[nodiscard]] std::uint64_t first_tag() const noexcept { return base_; }
+    // Any tag that is not settled.
+    [[nodiscard]] slot& at(std::uint64_t tag) noexcept { return tag < base_ ? from_old(tag)->s : in_ring(tag); }
+    // Of the tags from `first` to `last` that are not settled, in order: pred(tag, slot), until one says yes. It may
+    // settle what it is shown, and nothing else.
+    template <class Predicate>
+    bool any_of(std::uint64_t first, std::uint64_t last, Predicate&& pred) {
+        if (!old_.empty()) [[unlikely]] {
+            for (auto o = from_old(first); o != old_.end() && o->tag <= last; ++o) {
+                if (o->s.is != state::hole && pred(o->tag, o->s)) {
+                    return true;
+                }
+            }
+        }
+        const auto end = std::min(last + 1, next_tag());
+        for (auto tag = std::max(first, base_); tag < end; ++tag) {
+            if (auto& s = in_ring(tag); s.is != state::hole && pred(tag, s)) {
+                return true;
+            }
+        }
+        return false;
+    }
 
     // The delivery leaves; its slot becomes a hole.
     [[nodiscard]] core::delivery take(slot& s) noexcept {
@@ -90,6 +119,9 @@ public:
 
     // Passes over what is settled at the front. Call after a take().
     void trim() noexcept {
+        if (!old_.empty()) [[unlikely]] {
+            trim_old();
+        }
         while (size_ != 0 && slots_[head_].is == state::hole) {
             head_ = (head_ + 1) & (capacity_ - 1);
             ++base_;
@@ -102,7 +134,8 @@ public:
     }
 
     [[nodiscard]] std::uint64_t live() const noexcept { return live_; }
-    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    // Slots that it has memory for.
+    [[nodiscard]] std::uint64_t slots() const noexcept { return capacity_ + old_.size(); }
 
 private:
     static constexpr std::uint64_t first_capacity = 8;
@@ -115,11 +148,62 @@ private:
         }
     };
 
+    struct old_one {
+        std::uint64_t tag;
+        slot s;
+    };
+
+    [[nodiscard]] slot& in_ring(std::uint64_t tag) noexcept {
+        return slots_[(head_ + (tag - base_)) & (capacity_ - 1)];
+    }
+    // The first of that tag or a later one.
+    [[nodiscard]] std::vector<old_one>::iterator from_old(std::uint64_t tag) noexcept {
+        return std::ranges::lower_bound(old_, tag, {}, &old_one::tag);
+    }
     slot& grow_one() {
         if (size_ == capacity_) [[unlikely]] {
-            enlarge();
+            if (capacity_ < keep_max || !begin_anew()) {
+                enlarge();
+            }
         }
         return slots_[(head_ + size_++) & (capacity_ - 1)];
+    }
+    // Unless more than a quarter is not settled.
+    bool begin_anew() {
+        std::uint64_t kept = 0;
+        for (std::uint64_t i = 0; i < size_; ++i) {
+            kept += slots_[i].is != state::hole ? 1 : 0;
+        }
+        if (kept > size_ / 4) {
+            return false;
+        }
+        for (std::uint64_t i = 0; i < size_; ++i) {
+            auto& s = slots_[(head_ + i) & (capacity_ - 1)];
+            if (s.is != state::hole) {
+                old_.push_back({base_ + i, std::move(s)});
+                s.is = state::hole;
+            }
+        }
+        note_old(static_cast<std::int64_t>(kept));
+        base_ += std::exchange(size_, 0);
+        return true;
+    }
+    // The settled ones leave from time to time, all together.
+    void trim_old() noexcept {
+        if (++trims_ <= old_.size()) {
+            return;
+        }
+        trims_ = 0;
+        note_old(
+            -static_cast<std::int64_t>(std::erase_if(old_, [](const old_one& o) { return o.s.is == state::hole; })));
+        if (old_.empty()) {
+            std::vector<old_one>().swap(old_);
+        }
+    }
+    static void note_old(std::int64_t more) noexcept {
+        if (more != 0) {
+            core::message_pool::note_beside(more * static_cast<std::int64_t>(sizeof(old_one)));
+        }
     }
     void enlarge() {
         const auto larger = capacity_ == 0 ? first_capacity : capacity_ * 2;
@@ -139,6 +223,8 @@ private:
     std::uint64_t size_ = 0;
     std::uint64_t base_ = 1;
     std::uint64_t live_ = 0;
+    std::vector<old_one> old_;  // tags below base_, ascending
+    std::uint64_t trims_ = 0;   // since all of them were looked at
 };
 
 }  // namespace linnet::session

@@ -2,7 +2,10 @@
 // any moment.
 //
 //     LINNET_SEED=<seed>    the same run again
+#include "broker/core/administer.hpp"
 #include "broker/core/retained_store.hpp"
+#include "broker/core/topology_editor.hpp"
+#include "broker/store/record.hpp"
 #include "tests/core/client_fixture.hpp"
 #include "tests/core/durable_cluster.hpp"
 
@@ -103,6 +106,143 @@ TEST(DurableClients, AreThereAfterARestartDetached) {
         EXPECT_FALSE(attach(c, a, "y")->present);
         EXPECT_FALSE(attach(c, a, "z")->present);
     }
+}
+
+// Whoever deletes a user or a vhost deletes what is kept for it, and the next of that name begins with nothing.
+TEST(DurableClients, GoWithTheirUserOrVhost) {
+    for (const bool whole_vhost : {false, true}) {
+        disk_images left;
+        {
+            durable_cluster c({.shards = 2, .logs = 2});
+            test_session administrator(c.at(0));
+            client_session idle(c.at(0));
+            client_session live(c.at(1));
+            c.declare(idle, "mqtt-idle");
+            const auto first = attach(c, idle, durable_client("idle", "mqtt-idle"));
+            EXPECT_TRUE(keep(c, idle, first->ticket, {1}, true));
+            detach(c, idle, first->ticket, 60);
+            const auto second = attach(c, live, durable_client("live"));
+            EXPECT_TRUE(keep(c, live, second->ticket, {2}, true));
+            EXPECT_TRUE(retain(c, live, "a", "old", 1).pending);
+            c.settle();
+            const auto done = c.ask(
+                administrator, administer{[&](topology_editor& editor, topology_journal&) -> outcome<administered> {
+                    if (!whole_vhost) {
+                        return administered{.changed = {}, .gone = {}, .users_gone = {"guest"}};
+                    }
+                    auto queues = editor.remove_vhost("/");
+                    static_cast<void>(editor.add_vhost("/"));
+                    return administered{.changed = {}, .gone = std::move(*queues), .vhosts_gone = {c.vhost()}};
+                }});
+            EXPECT_TRUE(done.result);
+            c.settle();
+            detach(c, live, second->ticket, 60);  // as its connection is closed
+            c.settle();
+            left = c.crash(3);
+        }
+        durable_cluster c({.shards = 2, .logs = 2}, std::move(left));
+        client_session s(c.at(0));
+        EXPECT_FALSE(attach(c, s, durable_client("idle", "mqtt-idle"))->present);
+        EXPECT_FALSE(attach(c, s, durable_client("live"))->present);
+        EXPECT_EQ(has_queue(c, "mqtt-idle"), false);
+        EXPECT_EQ(retained_in(c, s).size(), whole_vhost ? 0U : 1U);
+    }
+}
+
+// Who is let in has no ticket to be told by before its answer comes, and that waits for the disk.
+TEST(DurableClients, WhoeverHasTheNameIsToldAlsoOnceItKnows) {
+    struct late_session final : client_session {
+        using client_session::client_session;
+        void on_reply(reply&& r) override {
+            told_too_early = taken_over.size();
+            client_session::on_reply(std::move(r));
+        }
+        std::size_t told_too_early = 0;
+    };
+    for (std::size_t at = 0; at < 2; ++at) {
+        durable_cluster c({.shards = 2, .logs = 2});
+        c.medium(0).set_prompt(false);
+        c.medium(1).set_prompt(false);
+        late_session a(c.at(at));
+        client_session b(c.at(0));
+        const auto finish = [&] {
+            c.pass(0);
+            c.pass(1);
+        };
+        EXPECT_FALSE(ask_later(c, a, durable_client("x")));
+        c.settle();
+        EXPECT_FALSE(ask_later(c, b, durable_client("x")));
+        c.settle();
+        EXPECT_TRUE(a.replies.empty());
+        finish();
+        const auto first = a.attached();
+        ASSERT_TRUE(first);
+        ASSERT_GT(a.taken_over.size(), a.told_too_early);
+        EXPECT_EQ(a.taken_over.back().number, first->ticket.number);
+        EXPECT_TRUE(b.replies.empty());
+        detach(c, a, first->ticket, 60);
+        finish();
+        EXPECT_TRUE(b.attached());
+    }
+}
+
+// A crash must not leave its queue behind: nobody would come for it.
+TEST(DurableClients, WhoIsNoLongerKeptTakesItsQueueAlong) {
+    durable_cluster::options o;
+    disk_images crashed;
+    disk_images ended;
+    {
+        durable_cluster c(o);
+        client_session a(c.at(0));
+        c.declare(a, "mqtt-x");
+        auto x = attach(c, a, durable_client("x", "mqtt-x"));
+        ASSERT_TRUE(x);
+        EXPECT_TRUE(keep(c, a, x->ticket, {1}, true));
+        detach(c, a, x->ticket, 60);
+        c.settle();
+        auto passing = of_name("x", "mqtt-x");
+        passing.expiry_s = 0;
+        x = attach(c, a, passing);
+        ASSERT_TRUE(x);
+        EXPECT_EQ(x->state, (bytes{1}));
+        c.settle();
+        crashed = c.crash(1);
+        detach(c, a, x->ticket, 0);
+        a.leave();
+        ended = c.stop();
+    }
+    for (auto* left : {&crashed, &ended}) {
+        durable_cluster c(o, std::move(*left));
+        client_session a(c.at(0));
+        c.clock.advance(ns_per_s);
+        c.settle();
+        EXPECT_FALSE(has_queue(c, "mqtt-x"));
+        c.clock.advance(ns_per_s);
+        c.settle();
+        EXPECT_EQ(c.parts().bytes_of(memory_use::clients), 0U);
+        EXPECT_FALSE(attach(c, a, durable_client("x", "mqtt-x"))->present);
+    }
+}
+
+// Whatever a protocol lets its clients do to it.
+TEST(DurableClients, AStateThatNoRecordTakesIsNotKept) {
+    const auto too_large = [] { return bytes(store::record_payload_max); };
+    durable_cluster::options o;
+    disk_images left;
+    {
+        durable_cluster c(o);
+        client_session a(c.at(0));
+        const auto x = attach(c, a, durable_client("x"));
+        ASSERT_TRUE(x);
+        EXPECT_TRUE(keep(c, a, x->ticket, {1}, true));
+        EXPECT_FALSE(keep(c, a, x->ticket, too_large(), true));
+        detach(c, a, x->ticket, 60, too_large());
+        a.leave();
+        left = c.stop();
+    }
+    durable_cluster c(o, std::move(left));
+    client_session a(c.at(0));
+    EXPECT_EQ(attach(c, a, durable_client("x"))->state, (bytes{1}));
 }
 
 // Copies of an entry do not hold the marks that came after it: they have to be written anew before their segment goes.

@@ -1,4 +1,5 @@
 // What is stored: confirmed only when durable, there again after a crash, gone when it was settled.
+#include "broker/core/control.hpp"
 #include "tests/core/durable_cluster.hpp"
 
 #include <gtest/gtest.h>
@@ -45,6 +46,36 @@ TEST(Durable, TransientMessagesAndQueuesWaitForNothing) {
     c.medium(0).set_prompt(false);
     EXPECT_FALSE(c.publish(s, "", "q", "a", 1, false).pending);
     EXPECT_FALSE(c.publish(s, "", "t", "b", 2).pending);
+}
+
+// The queue is known to others before its declaration is durable.
+TEST(Durable, ConfirmsNothingThatACrashWouldTakeWithItsQueue) {
+    for (const std::uint16_t owner : {0, 1}) {
+        durable_cluster c({.shards = 2, .logs = 2});
+        test_session declarer(c.at(0));
+        test_session publisher(c.at(1));
+        queue_spec wanted;
+        wanted.vhost = c.vhost();
+        do {
+            wanted.name += "q";
+        } while (home_of(wanted, 2).value != owner);
+        declare_queue q;
+        q.name = wanted.name;
+        q.durable = true;
+        c.media().front()->set_prompt(false);
+        EXPECT_FALSE(c.enter(0).submit({c.vhost(), declarer.handle(), 7, q}));
+        c.settle();
+        EXPECT_TRUE(declarer.replies.empty());
+        EXPECT_TRUE(c.publish(publisher, "", q.name, "a", 1).pending);
+        c.settle();
+        EXPECT_TRUE(publisher.settled.empty());
+        for (int round = 0; round < 4; ++round) {
+            c.media().front()->finish_all();
+            c.settle();
+        }
+        EXPECT_EQ(declarer.replies.size(), 1U);
+        EXPECT_EQ(publisher.settled, (std::map<std::uint64_t, bool>{{1, true}}));
+    }
 }
 
 TEST(Durable, IsThereAgainAfterACrash) {
@@ -354,6 +385,48 @@ TEST(Durable, ADeadLetterStaysInItsQueueUntilItsSuccessorIsDurable) {
     ASSERT_TRUE(dead);
     ASSERT_NE(dead->msg->deaths(), nullptr);
     EXPECT_EQ(dead->msg->deaths()->first_queue, from);
+}
+
+// It may be doubled, and says so; what lay before it and went to nobody does not.
+TEST(Durable, ADeadLetterInDoubtAtACleanStopSaysSoAndNoOtherDoes) {
+    const value_table arguments = {{"x-dead-letter-exchange", make_string("amq.fanout")},
+                                   {"x-max-priority", make_int64(2)}};
+    disk_images left;
+    std::string from;
+    {
+        durable_cluster c({.shards = 2, .logs = 2});
+        test_session s(c.at(0));
+        from = c.name_on(s, 0, "from", arguments);
+        c.bind_to(s, "amq.fanout", c.name_on(s, 1, "to"));
+        for (const std::uint8_t priority : {0, 1}) {
+            auto& home = c.enter(0);
+            const auto* v = home.topology().find_vhost(c.vhost());
+            route_memo memo;
+            const auto r = home.find_route(*v, "", from, nullptr, {}, memo);
+            message_traits traits;
+            traits.persistent = true;
+            traits.priority = priority;
+            const std::uint8_t body = priority == 0 ? 'l' : 'h';
+            static_cast<void>(
+                home.publish(make_message(home.pool(), "", from, {}, {&body, 1}, traits), *v, r, s.handle(), 1, 0));
+        }
+        c.settle();
+        auto d = c.get_from(s, from);
+        ASSERT_TRUE(d);
+        c.medium(1).set_prompt(false);
+        c.enter(0).settle({&*d, 1}, settlement::rejected);
+        c.settle();
+        s.leave();
+        left = c.stop();
+    }
+    durable_cluster c({.shards = 2, .logs = 2}, std::move(left));
+    test_session s(c.at(0));
+    std::map<std::string, bool> redelivered;
+    while (auto d = c.get_from(s, from)) {
+        redelivered[body_text(*d->msg)] = d->redelivered;
+        s.got.push_back(std::move(*d));
+    }
+    EXPECT_EQ(redelivered, (std::map<std::string, bool>{{"h", true}, {"l", false}}));
 }
 
 TEST(Durable, ADeadLetterIsThereOnceWithinOneLog) {

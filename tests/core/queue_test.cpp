@@ -2,12 +2,15 @@
 #include "broker/core/message_pool.hpp"
 #include "broker/core/queue.hpp"
 #include "tests/core/queue_support.hpp"
+#include "tests/core/random_seed.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -298,6 +301,23 @@ TEST_F(Queue, GivesUpAfterTheDeliveryLimit) {
     EXPECT_FALSE(queue_->get(true));
 }
 
+TEST_F(Queue, LookingAtAMessageIsNoAttempt) {
+    queue_settings s;
+    s.delivery_limit = 1;
+    make(s);
+    put("looked at");
+    for (int i = 0; i < 5; ++i) {
+        auto d = queue_->get(false);
+        ASSERT_TRUE(d);
+        EXPECT_EQ(d->redelivered, i > 2);
+        EXPECT_EQ(d->delivery_count, 0U);
+        i < 2 ? queue_->bounce(std::move(*d)) : queue_->return_seen(std::move(*d));
+    }
+    EXPECT_EQ(queue_->ready_count(), 1U);
+    EXPECT_EQ(queue_->unacked_count(), 0U);
+    EXPECT_TRUE(shard_.dead.empty());
+}
+
 TEST_F(Queue, AsksToBeDeletedWhenItsLastConsumerLeaves) {
     spec_.auto_delete = true;
     make();
@@ -408,7 +428,122 @@ TEST_F(Queue, KeepsTheOrderOfAModel) {
 
 // ---- The ring ----------------------------------------------------------------------------------
 
-TEST(ItemRing, GivesBackWhatItDoesNotNeedAndSaysWhatItHas) {
+class ItemRing : public ::testing::Test {
+protected:
+    ItemRing() { message_pool::enter(&pool_); }
+    ~ItemRing() override { message_pool::enter(nullptr); }
+    [[nodiscard]] queue_item item(position pos) {
+        return {make_message(pool_, "", "q", {}, {}, {}), pos, 0, 0, false, false};
+    }
+    [[nodiscard]] static std::vector<position> content_of(item_ring& ring) {
+        std::vector<position> all;
+        for (std::size_t i = 0; i < ring.size(); ++i) {
+            if (ring[i].msg) {
+                all.push_back(ring[i].pos);
+            }
+        }
+        return all;
+    }
+
+    message_pool pool_{shard_id{0}};
+};
+
+// Against a set, with runs that come back interleaved, as consumers give them back.
+TEST_F(ItemRing, IsInOrderWhateverComesAndGoes) {
+    const auto seed = test::fresh_seed();
+    LINNET_TRACE_SEED(seed);
+    std::mt19937_64 random(seed);
+    const auto below = [&random](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+    for (int life = 0; life < 60; ++life) {
+        item_ring ring;
+        std::set<position> in;
+        std::set<position> out;
+        position next = 1;
+        const auto leaves = [&](position pos) {
+            ASSERT_EQ(in.erase(pos), 1U);
+            out.insert(pos);
+        };
+        for (int step = 0; step < 120; ++step) {
+            switch (below(7)) {
+                case 0:
+                    for (std::size_t n = below(200); n > 0; --n) {
+                        in.insert(next);
+                        ring.push_back(item(next++));
+                    }
+                    break;
+                case 1:
+                    for (std::size_t n = below(150); n > 0 && !ring.empty(); --n) {
+                        leaves(ring.pop_front().pos);
+                    }
+                    break;
+                case 2:
+                    if (!ring.empty()) {
+                        leaves(ring.pop_back().pos);
+                    }
+                    break;
+                case 3:
+                    for (std::size_t n = below(40); n > 0 && next > 1; --n) {
+                        const position pos = 1 + below(next - 1);
+                        ASSERT_EQ(ring.has(pos), in.contains(pos));
+                        if (const auto taken = ring.take(pos); taken.msg) {
+                            ASSERT_EQ(taken.pos, pos);
+                            leaves(pos);
+                        }
+                    }
+                    break;
+                case 4:
+                case 5: {  // every second or third of them, from below or from above
+                    std::vector<position> back;
+                    for (std::size_t i = below(3); const position pos : out) {
+                        if (i++ % 3 != 0) {
+                            back.push_back(pos);
+                        }
+                    }
+                    if (below(2) == 0) {
+                        std::ranges::reverse(back);
+                    }
+                    back.resize(below(back.size() + 1));
+                    for (const position pos : back) {
+                        ring.insert(item(pos));
+                        out.erase(pos);
+                        in.insert(pos);
+                    }
+                    break;
+                }
+                case 6: ring.fit(); break;
+            }
+            ASSERT_EQ(ring.empty(), in.empty());
+            ASSERT_TRUE(std::ranges::equal(content_of(ring), in)) << "step " << step;
+            if (!in.empty()) {
+                ASSERT_EQ(ring.front().pos, *in.begin());
+                ASSERT_EQ(ring.back().pos, *in.rbegin());
+                ASSERT_TRUE(ring.front().msg);
+                ASSERT_TRUE(ring.back().msg);
+            }
+        }
+    }
+}
+
+// What moves, not how long it takes: with a move of half of the ring for each of them this would be 10^10 moves.
+TEST_F(ItemRing, TakesBackWhatTwoHeldInTurnWithoutMovingItAllEachTime) {
+    constexpr position many = 400'000;
+    for (const bool from_above : {false, true}) {
+        item_ring ring;
+        for (position pos = 1; pos <= many; pos += 2) {
+            ring.push_back(item(pos));
+        }
+        for (position i = 2; i <= many; i += 2) {
+            ring.insert(item(from_above ? many + 2 - i : i));
+        }
+        position expected = 1;
+        while (!ring.empty()) {
+            ASSERT_EQ(ring.pop_front().pos, expected++);
+        }
+        EXPECT_EQ(expected, many + 1);
+    }
+}
+
+TEST(ItemRingMemory, GivesBackWhatItDoesNotNeedAndSaysWhatItHas) {
     message_pool pool(shard_id{0});
     message_pool::enter(&pool);
     {

@@ -92,6 +92,25 @@ TEST(DurableReplies, TellOfNothingThatIsNotStored) {
     EXPECT_EQ(text_of(s.replies[0]), "answered: 42");
 }
 
+// Between an answer's coming and its being stored, too.
+TEST(DurableReplies, WhoWaitsHearsThatAnAnswerIsNotWanted) {
+    auto o = over(1);
+    o.prompt = false;
+    durable_cluster c(o);
+    reply_session s(c.at(0));
+    const auto opened = c.enter(0).open_reply(c.vhost(), terms_of("guest", true), s.handle(), 1, 500);
+    ASSERT_TRUE(opened);
+    c.pass(0);
+    EXPECT_EQ(text_of(c.ask(s, watch_reply{opened->token, "guest", 1})), "pending");
+    EXPECT_EQ(answer(c, s, opened->token, "42"), fate::open);
+    ASSERT_FALSE(c.enter(0).submit({c.vhost(), s.handle(), 9, close_reply{opened->token, "guest"}}));
+    c.settle();
+    EXPECT_EQ(s.news, (std::vector<std::string>{"0:gone"}));
+    c.pass(0);
+    EXPECT_EQ(s.news, (std::vector<std::string>{"0:gone"})) << "once";
+    EXPECT_EQ(look(c, s, opened->token), "gone");
+}
+
 TEST(DurableReplies, TimeGoesOnWhileTheBrokerIsAway) {
     disk_images left;
     std::optional<reply_token> waits;
