@@ -255,9 +255,10 @@ constexpr auto mqtt_keys = std::array{
         .at = member<&mqtt_config::topic_alias_maximum>, .when = on_restart, .max = 65'535},
     key{.name = "max_packet_size", .type = size, .fallback = "\"16MiB\"",
         .description = "The largest packet that a client may send.",
-        .at = member<&mqtt_config::packet_bytes_max>, .when = on_restart, .min = kib, .max = 256 * mib},
+        .at = member<&mqtt_config::packet_bytes_max>, .when = on_restart, .min = kib, .max = 255 * mib},
     key{.name = "max_subscriptions", .type = integer, .fallback = "10000",
-        .description = "Subscriptions a session.",
+        .description = "Subscriptions a session. Their filters may have 100 bytes each on average, and 1MiB together in "
+                       "any case; 32MiB at most.",
         .at = member<&mqtt_config::subscriptions_max>, .when = on_restart, .min = 1, .max = count_max},
     key{.name = "session_expiry_max", .type = duration, .fallback = "\"0\"",
         .description = "The longest that a session may outlive its connection, whatever its client asks for. 0: no limit.",

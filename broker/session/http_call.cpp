@@ -3,6 +3,7 @@
 
 #include "broker/session/http_call.hpp"
 
+#include "broker/core/message_builder.hpp"
 #include "broker/session/amqp_properties.hpp"
 #include "broker/session/http_event_source.hpp"
 #include "broker/session/http_properties.hpp"
@@ -36,6 +37,14 @@ std::string location_of(std::string_view vhost, const core::reply_token& t) {
     std::string path = "/v1/";
     http::append_percent_encoded(path, vhost);
     return path + "/replies/" + t.text();
+}
+
+// The other way round, of an answer that has a Location.
+std::optional<core::reply_token> token_in(const http_answer& a) {
+    const auto at = std::ranges::find(a.fields, "Location", &std::pair<std::string, std::string>::first);
+    return at == a.fields.end()
+               ? std::nullopt
+               : core::reply_token::parse(std::string_view(at->second).substr(at->second.rfind('/') + 1));
 }
 
 mono_ns wait_asked(const http_request& r) {
@@ -74,6 +83,7 @@ http_answer answer_from(const core::message_ptr& m, const core::property_reader*
 // One who waits for the answer: the caller, or whoever asks for it later.
 class answer_wait final : public http_reply_watch, private core::timer {
 public:
+    // What becomes of the handle when the answer has been told, or nobody is there any more whom to tell.
     enum class then : std::uint8_t { keep, close };
 
     answer_wait(http_messaging& home, core::vhost_id vhost, core::reply_token token, std::string user,
@@ -81,8 +91,12 @@ public:
         : http_reply_watch(home, vhost, token, std::move(user), tag), location_(std::move(location)), then_(t) {}
 
     void start(http_responder to, mono_ns wait) {
+        if (to.gone()) {
+            desert();
+            return;
+        }
         to_ = std::move(to);
-        to_->on_gone([this] { leave(); });
+        to_->on_gone([this] { desert(); });
         waits_ = wait > 0;
         if (waits_) {
             home().shard().timers().start(*this, home().shard().now() + wait);
@@ -116,6 +130,12 @@ private:
     void leave() {
         stop();
         end();
+    }
+    void desert() {
+        if (then_ == then::close) {
+            close_reply();
+        }
+        leave();
     }
 
     const std::string location_;
@@ -155,16 +175,23 @@ private:
     reply_source* source_ = nullptr;
 };
 
+// Bounds: events_max events and bytes_max bytes wait for the socket. Beyond that the oldest goes, and its number is
+//         missed; never the result, behind which nothing comes.
 class reply_source final : public http_event_source {
 public:
-    explicit reply_source(reply_reader& r) : http_event_source(r.home()), reader_(&r) {}
+    explicit reply_source(reply_reader& r) : http_event_source(r.home()), pool_(r.home().shard().pool()), reader_(&r) {}
     ~reply_source() override {
         if (reader_ != nullptr) {
             reader_->lose_source();
         }
     }
-    void add(std::string event) {
-        events_.push_back(std::move(event));
+    void add(std::string_view event) {
+        while (!events_.empty() && (events_.size() >= events_max || bytes_ + event.size() > bytes_max)) {
+            static_cast<void>(take_front());
+        }
+        bytes_ += event.size();
+        // As a message it counts towards the memory budget.
+        events_.push_back(core::make_message(pool_, {}, {}, {}, wire::as_bytes(event), {}));
         wake();
     }
     void over() {
@@ -173,14 +200,26 @@ public:
     }
 
 private:
+    // As many as the registry keeps for those who come later.
+    static constexpr std::size_t events_max = 64;
+    static constexpr std::size_t bytes_max = std::size_t{1} << 20;
+
     [[nodiscard]] bool has_next() const noexcept override { return !events_.empty(); }
     void write_next(http_body& to) override {
-        to.append(events_.front());
+        const auto event = take_front();
+        to.append_shared(event, event->body());
+    }
+    core::message_ptr take_front() {
+        auto event = std::move(events_.front());
         events_.pop_front();
+        bytes_ -= event->body_bytes();
+        return event;
     }
 
+    core::message_pool& pool_;
     reply_reader* reader_;
-    std::deque<std::string> events_;
+    std::deque<core::message_ptr> events_;
+    std::size_t bytes_ = 0;
 };
 
 void reply_reader::open() {
@@ -200,7 +239,7 @@ void reply_reader::on_progress(const core::reply_progress& p) {
     if (source_ != nullptr && p.number > known_ && p.what) {
         std::string event;
         append_message_event(event, std::to_string(p.number), "progress", *p.what, home().reader_of(*p.what));
-        source_->add(std::move(event));
+        source_->add(event);
     }
 }
 
@@ -213,7 +252,7 @@ void reply_reader::on_answer(const core::message_ptr& m) {
         } else {
             http::append_event(event, {.id = last_id, .name = "gone", .data = "the answer was damaged"});
         }
-        source_->add(std::move(event));
+        source_->add(event);
         source_->over();
     }
 }
@@ -226,7 +265,7 @@ void reply_reader::on_gone() {
     } else if (source_ != nullptr) {
         std::string event;
         http::append_event(event, {.id = last_id, .name = "gone", .data = "nobody has answered"});
-        source_->add(std::move(event));
+        source_->add(event);
         source_->over();
     }
 }
@@ -339,11 +378,10 @@ struct http_messaging::pending_call {
     core::neutral_properties said;
     std::string body;
     std::string user;
-    std::string vhost;
-    mono_ns wait = 0;
     mono_ns within = 0;
+    on_called made;
+    std::function<bool()> deserted;  // nobody could ever come for the answer; none: by its key somebody can
     core::reply_token token{};
-    http_responder to;
 };
 
 void http_messaging::call(const http_request& r, const place& at, segments rest, http_responder to) {
@@ -372,26 +410,72 @@ void http_messaging::call(const http_request& r, const place& at, segments rest,
         std::move(to).answer(std::move(*no));
         return;
     }
-    const auto where =
-        shard_.find_route(*at.vhost, o.exchange, o.key, &amqp_reader(), wire::as_bytes(o.properties), memo_).where;
-    if (where.empty()) {
-        std::move(to).answer(nobody_consumes());
+    reply_wish wish{.vhost = o.vhost,
+                    .vhost_name = std::string(topology_view::name_of(*at.vhost)),
+                    .user = r.user.name,
+                    .wait = wait_asked(r)};
+    auto c = std::make_shared<pending_call>();
+    c->what = std::move(o);
+    c->said = std::move(said);
+    c->body = r.body;
+    c->user = r.user.name;
+    c->within = static_cast<mono_ns>(*within) * ns_per_s;
+    if (!r.field("Idempotency-Key").empty()) {
+        call_once(r, std::move(c), std::move(wish), std::move(to));
         return;
     }
-    auto c = std::make_shared<pending_call>(pending_call{.what = std::move(o),
-                                                         .said = std::move(said),
-                                                         .body = std::string(r.body),
-                                                         .user = r.user.name,
-                                                         .vhost = std::string(topology_view::name_of(*at.vhost)),
-                                                         .wait = wait_asked(r),
-                                                         .within = static_cast<mono_ns>(*within) * ns_per_s,
-                                                         .to = std::move(to)});
+    wish.after = reply_wish::handle::goes;
+    const auto asks = std::make_shared<http_responder>(std::move(to));
+    c->deserted = [asks] { return asks->gone(); };
+    c->made = [this, asks, wish = std::move(wish)](result<core::reply_token, http_answer> opened) {
+        if (opened) {
+            wait_for_reply(wish, *opened, std::move(*asks));
+        } else {
+            std::move(*asks).answer(std::move(opened.error()));
+        }
+    };
+    make_call(c);
+}
+
+// What is known of a call by its key is its Location. Whoever repeats it waits there, as the first one does.
+void http_messaging::call_once(const http_request& r, std::shared_ptr<pending_call> c, reply_wish wish,
+                               http_responder to) {
+    auto work = [c = std::move(c), vhost = wish.vhost_name](http_messaging& m, answer_once then) {
+        c->made = [vhost, then = std::move(then)](result<core::reply_token, http_answer> opened) {
+            if (opened) {
+                then(still_pending(location_of(vhost, *opened)), repetition::same);
+            } else {
+                then(std::move(opened.error()), repetition::tried);
+            }
+        };
+        m.make_call(c);
+    };
+    do_once(r, std::move(work), std::move(to), [this, wish = std::move(wish)](http_responder asks, http_answer a) {
+        if (const auto token = token_in(a)) {
+            wait_for_reply(wish, *token, std::move(asks));
+        } else {
+            std::move(asks).answer(std::move(a));
+        }
+    });
+}
+
+void http_messaging::make_call(const std::shared_ptr<pending_call>& c) {
+    const auto& o = c->what;
+    const auto* v = shard_.topology().find_vhost(o.vhost);
+    const auto where =
+        v == nullptr
+            ? core::targets{}
+            : shard_.find_route(*v, o.exchange, o.key, &amqp_reader(), wire::as_bytes(o.properties), memo_).where;
+    if (where.empty()) {
+        c->made(fail(nobody_consumes()));
+        return;
+    }
     const auto cookie = ++last_cookie_;
     auto then = [this, c](core::reply&& there) {
         if (there.result) {
             open_call(c);
         } else {
-            std::move(c->to).answer(nobody_consumes());
+            c->made(fail(nobody_consumes()));
         }
     };
     if (auto now = shard_.find_consumer(handle(), cookie, where)) {
@@ -409,7 +493,7 @@ void http_messaging::open_call(const std::shared_ptr<pending_call>& c) {
         {.user = c->user, .answer_within = c->within, .keep_for = kept_for, .durable = c->said.persistent}, handle(), 0,
         sequence);
     if (!opened) {
-        std::move(c->to).answer(refusal_of(opened.error()));
+        c->made(fail(refusal_of(opened.error())));
         return;
     }
     c->token = opened->token;
@@ -418,7 +502,7 @@ void http_messaging::open_call(const std::shared_ptr<pending_call>& c) {
                                                           if (p.what == fate::confirmed) {
                                                               send_call(c);
                                                           } else {
-                                                              std::move(c->to).answer(nobody_consumes());
+                                                              c->made(fail(nobody_consumes()));
                                                           }
                                                       },
                                                       false});
@@ -431,7 +515,7 @@ void http_messaging::send_call(const std::shared_ptr<pending_call>& c) {
     const auto forget = [this, c] {
         ask(c->what.vhost, core::close_reply{.token = c->token, .user = c->user}, [](core::reply&&) {});
     };
-    if (c->to.gone()) {  // nobody could ever come for the answer
+    if (c->deserted && c->deserted()) {
         forget();
         return;
     }
@@ -441,24 +525,24 @@ void http_messaging::send_call(const std::shared_ptr<pending_call>& c) {
     }
     c->what.properties = to_block(c->said);
     c->what.traits.answerable = true;
-    carry_out(c->what, c->body, [this, c, forget](published p) {
+    carry_out(c->what, c->body, [c, forget](published p) {
         if (p.what != fate::confirmed) {
             forget();
-            std::move(c->to).answer(p.what == fate::refused ? answer_of(c->what.id, p) : nobody_consumes());
+            c->made(fail(p.what == fate::refused ? answer_of(c->what.id, p) : nobody_consumes()));
             return;
         }
-        wait_for_reply(c->what.vhost, c->vhost, c->token, c->user, c->wait, c->wait > 0, std::move(c->to));
+        c->made(c->token);
     });
 }
 
-void http_messaging::wait_for_reply(core::vhost_id vhost, std::string_view vhost_name, const core::reply_token& token,
-                                    const std::string& user, mono_ns wait, bool closes, http_responder to) {
+void http_messaging::wait_for_reply(const reply_wish& w, const core::reply_token& token, http_responder to) {
     const auto tag = ++last_cookie_;
-    auto made = std::make_unique<answer_wait>(*this, vhost, token, user, tag, location_of(vhost_name, token),
-                                              closes ? answer_wait::then::close : answer_wait::then::keep);
-    auto& w = *made;
+    auto made = std::make_unique<answer_wait>(*this, w.vhost, token, w.user, tag, location_of(w.vhost_name, token),
+                                              w.after == reply_wish::handle::goes ? answer_wait::then::close
+                                                                                  : answer_wait::then::keep);
+    auto& waits = *made;
     watches_.emplace(tag, std::move(made));
-    w.start(std::move(to), wait);
+    waits.start(std::move(to), w.wait);
 }
 
 // ---- Coming back ---------------------------------------------------------------------------------
@@ -499,8 +583,11 @@ void http_messaging::on_replies(const http_request& r, const place& at, segments
         watches_.emplace(tag, std::move(made));
         reader.start(std::move(to), known);
     } else {
-        wait_for_reply(vhost, topology_view::name_of(*at.vhost), *token, r.user.name, wait_asked(r), false,
-                       std::move(to));
+        wait_for_reply({.vhost = vhost,
+                        .vhost_name = std::string(topology_view::name_of(*at.vhost)),
+                        .user = r.user.name,
+                        .wait = wait_asked(r)},
+                       *token, std::move(to));
     }
 }
 

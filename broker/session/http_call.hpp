@@ -29,7 +29,7 @@ protected:
     [[nodiscard]] http_messaging& home() noexcept { return home_; }
     [[nodiscard]] core::vhost_id vhost() const noexcept { return vhost_; }
     [[nodiscard]] const core::reply_token& token() const noexcept { return token_; }
-    // It has been answered, and its requester has the answer: it need not be kept.
+    // Its requester has the answer, or has gone and can never come for it: it need not be kept.
     void close_reply();
 
     virtual void on_progress(const core::reply_progress&) {}

@@ -58,7 +58,7 @@ void http_consumer::consume(core::consume what) {
 
 void http_consumer::on_delivery(std::uint64_t, core::delivery&& d) {
     if (ended_) {
-        give_back(std::move(d));
+        give_back(std::move(d), core::settlement::bounced);
     } else {
         take(std::move(d));
     }

@@ -1,10 +1,6 @@
-// Server-sent events: queues and streams, each reader with a consumer of its own, and topics, all readers of one with
-// one.
+// Server-sent events: queues and streams, each reader with a consumer of its own. (Topics: http_tail.cpp.)
 
-#include "broker/core/message_builder.hpp"
-#include "broker/core/text_hash.hpp"
 #include "broker/core/topology.hpp"
-#include "broker/session/amqp_names.hpp"
 #include "broker/session/http_properties.hpp"
 #include "broker/session/http_tail.hpp"
 #include "broker/session/http_words.hpp"
@@ -16,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace linnet::session {
@@ -46,24 +41,6 @@ bool read_place(const http_request& r, std::optional<event_place>& after) {
 }
 
 }  // namespace
-
-// ---- Places --------------------------------------------------------------------------------------
-
-std::string event_place::text() const { return fmt::format("{}:{}", epoch, offset); }
-
-std::optional<event_place> event_place::parse(std::string_view text) noexcept {
-    event_place p;
-    const auto colon = text.find(':');
-    const auto read = [](std::string_view digits, std::uint64_t& into) {
-        const auto end = digits.data() + digits.size();
-        const auto done = std::from_chars(digits.data(), end, into);
-        return done.ec == std::errc{} && done.ptr == end && into < INT64_MAX;
-    };
-    const bool good = colon == std::string_view::npos
-                          ? read(text, p.offset)
-                          : read(text.substr(0, colon), p.epoch) && read(text.substr(colon + 1), p.offset);
-    return good ? std::optional(p) : std::nullopt;
-}
 
 // ---- Sources -------------------------------------------------------------------------------------
 
@@ -174,8 +151,9 @@ public:
     }
     void leave() {
         source_ = nullptr;
+        // None of them has been written.
         for (auto& d : waiting_) {
-            give_back(std::move(d));
+            give_back(std::move(d), core::settlement::bounced);
         }
         waiting_.clear();
         end();
@@ -287,212 +265,6 @@ void http_messaging::listen_to_queue(const http_request& r, const place& at, con
 
 // ---- Topics --------------------------------------------------------------------------------------
 
-http_tail_source::~http_tail_source() {
-    if (tail_ != nullptr) {
-        tail_->leave(*this);
-    }
-}
-
-void http_tail_source::add(const http_tail::event& e) {
-    const auto bytes = e.said->body_bytes();
-    while (!waiting_.empty() && (waiting_.size() >= events_max || bytes_ + bytes > bytes_max)) {
-        bytes_ -= waiting_.front().said->body_bytes();
-        dropped_last_ = waiting_.front().number;
-        waiting_.pop_front();
-        ++dropped_;
-    }
-    bytes_ += bytes;
-    waiting_.push_back({e.number, e.said.share()});
-    wake();
-}
-
-void http_tail_source::tell_place(std::uint64_t last) {
-    said() += fmt::format("id: {}\n\n", event_place{epoch_, last}.text());
-}
-
-void http_tail_source::tell_gap(std::uint64_t last, std::optional<std::uint64_t> missed) {
-    const auto id = event_place{epoch_, last}.text();
-    const auto data = missed ? fmt::format("{{\"dropped\":{}}}", *missed) : std::string("{\"dropped\":null}");
-    http::append_event(said(), {.id = id, .name = "gap", .data = data});
-    wake();
-}
-
-void http_tail_source::lose_tail() {
-    tail_ = nullptr;
-    finish();
-}
-
-void http_tail_source::write_next(http_body& to) {
-    if (dropped_ != 0) {
-        std::string gap;
-        const auto id = event_place{epoch_, dropped_last_}.text();
-        const auto data = fmt::format("{{\"dropped\":{}}}", std::exchange(dropped_, 0));
-        http::append_event(gap, {.id = id, .name = "gap", .data = data});
-        to.append(gap);
-    }
-    const auto event = std::move(waiting_.front().said);
-    waiting_.pop_front();
-    bytes_ -= event->body_bytes();
-    to.append_shared(event, event->body());
-}
-
-void http_tail::start() {
-    queue_name_ = make_queue_name();
-    // No other history has it: the name is random. Ids are numbers that JSON and AMQP can hold, and never 0.
-    epoch_ = (core::stable_hash(queue_name_) & INT64_MAX) | 1;
-    ask(
-        core::declare_queue{
-            .name = queue_name_, .exclusive = true, .auto_delete = true, .arguments = {}, .server_named = true},
-        [this](core::reply&& r) {
-            if (!r.result) {
-                refused(r.result.error());
-            } else if (!ended()) {
-                bind_next();
-            }
-        });
-}
-
-void http_tail::bind_next() {
-    if (bound_ == patterns_.size()) {
-        consume({.queue = queue_name_, .label = "http", .no_ack = true, .arguments = {}});
-        return;
-    }
-    ask(core::bind{.source = home().settings().topic_exchange,
-                   .destination = queue_name_,
-                   .routing_key = patterns_[bound_],
-                   .arguments = {},
-                   .syntax = core::pattern_syntax::mqtt},
-        [this](core::reply&& r) {
-            ++bound_;
-            if (!r.result) {
-                refused(r.result.error());
-            } else if (!ended()) {
-                bind_next();
-            }
-        });
-}
-
-void http_tail::take(core::delivery&& d) {
-    text_.clear();
-    const auto id = event_place{epoch_, ++last_}.text();
-    append_message_event(text_, id, name_, *d.msg, home().reader_of(*d.msg));
-    event e{last_, core::make_message(shard().pool(), {}, {}, {}, wire::as_bytes(text_), {})};
-    for (auto* const reader : readers_) {
-        reader->add(e);
-    }
-    keep(std::move(e));
-}
-
-void http_tail::keep(event e) {
-    kept_bytes_ += e.said->body_bytes();
-    kept_.push_back(std::move(e));
-    while (kept_.size() > kept_events_max || kept_bytes_ > kept_bytes_max) {
-        kept_bytes_ -= kept_.front().said->body_bytes();
-        kept_.pop_front();
-    }
-}
-
-void http_tail::welcome(http_responder to, std::optional<event_place> after) {
-    guest g{std::move(to), after};
-    if (live_) {
-        open(std::move(g));
-    } else {
-        waiting_.push_back(std::move(g));
-    }
-}
-
-void http_tail::open(guest g) {
-    if (g.to.gone()) {
-        return;
-    }
-    auto events = std::make_unique<http_tail_source>(*this, epoch_);
-    auto* const s = events.get();
-    if (g.after) {
-        resume(*s, *g.after);
-    } else {
-        s->tell_place(last_);
-    }
-    auto stream = std::move(g.to).stream(event_stream_head(), std::move(events));
-    if (!stream.ended()) {
-        s->begin(std::move(stream));
-    }
-}
-
-void http_tail::resume(http_tail_source& s, const event_place& after) const {
-    const std::uint64_t first = last_ + 1 - kept_.size();  // that is kept
-    if (after.epoch != epoch_ || after.offset > last_) {
-        s.tell_gap(last_, std::nullopt);
-        return;
-    }
-    if (after.offset + 1 < first) {
-        s.tell_gap(first - 1, first - 1 - after.offset);
-    }
-    for (const event& e : kept_) {
-        if (e.number > after.offset) {
-            s.add(e);
-        }
-    }
-}
-
-void http_tail::started(const core::consumer_info&) {
-    live_ = true;
-    for (auto& g : std::exchange(waiting_, {})) {
-        open(std::move(g));
-    }
-    if (readers_.empty()) {
-        linger();
-    }
-}
-
-void http_tail::refused(const core::error& why) {
-    for (auto& g : std::exchange(waiting_, {})) {
-        std::move(g.to).answer(refusal_of(why));
-    }
-    cancelled();
-}
-
-void http_tail::cancelled() {
-    for (auto* const reader : std::exchange(readers_, {})) {
-        reader->lose_tail();
-    }
-    stop();
-    home().forget(*this);
-    end();
-}
-
-void http_tail::join(http_tail_source& s) {
-    stop();
-    readers_.push_back(&s);
-}
-
-void http_tail::leave(const http_tail_source& s) {
-    std::erase(readers_, &s);
-    if (readers_.empty() && live_ && !ended()) {
-        linger();
-    }
-}
-
-void http_tail::linger() {
-    if (home().tail_count() > lingering_max) {
-        on_timer(shard().now());
-    } else {
-        shard().timers().start(*this, shard().now() + linger_ns);
-    }
-}
-
-// Nobody has come back: it goes, and with its only consumer its queue.
-void http_tail::on_timer(mono_ns /*now*/) {
-    home().forget(*this);
-    end();
-}
-
-void http_messaging::forget(const http_tail& t) {
-    const auto at = tails_.find(t.key());
-    if (at != tails_.end() && at->second == &t) {
-        tails_.erase(at);
-    }
-}
-
 // A queue that its members share, and that waits for them while there is none: for these topics and that name.
 void http_messaging::listen_in_group(core::vhost_id vhost, std::string_view group,
                                      const std::vector<std::string>& filters, std::string name, http_responder to) {
@@ -543,7 +315,6 @@ void http_messaging::listen_to_topics(const http_request& r, const place& at, st
         return;
     }
     const auto name = r.query("event").value_or("");
-    auto key = fmt::format("{}:{}:{}", topology_view::id_of(*at.vhost).value, name.size(), name);
     for (auto& f : filters) {
         auto pattern = pattern_of_filter(f);
         if (!pattern) {
@@ -554,7 +325,6 @@ void http_messaging::listen_to_topics(const http_request& r, const place& at, st
             std::move(to).answer(forbidden(fmt::format("listening to '{}' is not allowed", f)));
             return;
         }
-        key += fmt::format("{}:{}", f.size(), f);
         f = std::move(*pattern);
     }
     if (const auto group = r.query("group")) {
@@ -565,17 +335,15 @@ void http_messaging::listen_to_topics(const http_request& r, const place& at, st
         }
         return;
     }
-    auto at_work = tails_.find(key);
-    if (at_work == tails_.end()) {
-        auto made = std::make_unique<http_tail>(*this, topology_view::id_of(*at.vhost), key, std::move(filters), name);
-        at_work = tails_.emplace(std::move(key), made.get()).first;
-        auto& tail = *made;
-        adopt(std::move(made));
-        tail.welcome(std::move(to), after);
-        tail.start();
-    } else {
-        at_work->second->welcome(std::move(to), after);
+    const tail_wish wish{topology_view::id_of(*at.vhost), std::move(filters), name};
+    auto key = wish.key();
+    if (const auto there = tails_.find(key); there != tails_.end()) {
+        there->second->welcome(std::move(to), after);
+        return;
     }
+    auto& fresh = *tails_.emplace(key, std::make_unique<http_tail>(*this, key, ++last_tail_, wish)).first->second;
+    fresh.welcome(std::move(to), after);
+    fresh.start();
 }
 
 }  // namespace linnet::session

@@ -32,6 +32,15 @@ bool publishes(method m) { return m == method::post || m == method::put; }
 
 bool is_read(method m) { return m == method::get || m == method::head; }
 
+// What ends another's work: a lease, or a call that waits for just this answer.
+bool ends_work(method m, std::span<const std::string_view> path) {
+    if (path.size() <= 2) {
+        return false;
+    }
+    const bool answers = path[2] == "q" && path.size() == 4 && m == method::post && core::reply_token_of(path[3]);
+    return path[2] == "leases" || path[2] == "replies" || answers;
+}
+
 }  // namespace
 
 http_messaging::http_messaging(core::shard& s, const http_messaging_settings& settings, const peers& all,
@@ -50,7 +59,15 @@ core::session_handle http_messaging::handle() {
 
 void http_messaging::stop() {
     leases_.end();
-    // While the shard goes on, no queue is to know a sink that is no more: a tail, for one, outlives its readers.
+    stopped_ = true;
+    std::vector<http_tail*> tails;
+    for (const auto& [key, t] : tails_) {
+        tails.push_back(t.get());
+    }
+    for (auto* const t : tails) {
+        t->lost({core::error_kind::not_found, "the service ends"});
+    }
+    // While the shard goes on, no queue is to know a sink that is no more: a feed, for one, outlives its readers.
     std::vector<http_consumer*> all;
     for (const auto& [key, c] : consumers_) {
         all.push_back(c.get());
@@ -65,7 +82,11 @@ void http_messaging::stop() {
     asked_.clear();
     publishing_.clear();
     answering_.clear();
-    tails_.clear();
+    shard_.note_connection_bytes(-static_cast<std::int64_t>(std::exchange(repeated_bytes_, 0)));
+    repeated_.clear();
+    repeated_order_.clear();
+    feeds_.clear();
+    dropped_tails_.clear();
     consumers_.clear();
     dropped_.clear();
     watches_.clear();
@@ -116,8 +137,7 @@ void http_messaging::on_request(const http_request& r, http_responder to) {
         return;
     }
     // A request is a connection to its vhost as long as it lasts. What ends another's work never finds the vhost full.
-    const bool ends_work = path.size() > 2 && (path[2] == "leases" || path[2] == "replies");
-    if (!ends_work) {
+    if (!ends_work(r.method(), path)) {
         auto seat = topology_view::take_seat(*at.vhost, r.user.name);
         if (!seat) {
             std::move(to).answer(problem_answer({.code = status::too_many_requests, .detail = seat.error().text},
@@ -303,9 +323,9 @@ bool http_messaging::may_topic(const place& at, right what, std::string_view exc
 // ---- Other shards --------------------------------------------------------------------------------
 
 void http_messaging::on_shard(core::shard_id where, std::function<void(http_messaging&, answer_later)> f,
-                              http_responder to) {
+                              http_responder to, on_told then) {
     const auto ticket = ++last_ticket_;
-    answering_.emplace(ticket, std::move(to));
+    answering_.emplace(ticket, asker{std::move(to), std::move(then)});
     if (where == shard_.id()) {
         f(*this, [this, ticket](http_answer a) { give(ticket, std::move(a)); });
         return;
@@ -321,15 +341,19 @@ void http_messaging::on_shard(core::shard_id where, std::function<void(http_mess
 void http_messaging::give(std::uint64_t ticket, http_answer a) {
     const auto at = answering_.find(ticket);
     if (at != answering_.end()) {
-        auto to = std::move(at->second);
+        auto [to, then] = std::move(at->second);
         answering_.erase(at);
-        std::move(to).answer(std::move(a));
+        if (then) {
+            then(std::move(to), std::move(a));
+        } else {
+            std::move(to).answer(std::move(a));
+        }
     }
 }
 
 http_messaging::answer_later http_messaging::later(http_responder to) {
     const auto ticket = ++last_ticket_;
-    answering_.emplace(ticket, std::move(to));
+    answering_.emplace(ticket, asker{std::move(to), {}});
     return [this, ticket](http_answer a) { give(ticket, std::move(a)); };
 }
 
@@ -389,6 +413,7 @@ void http_messaging::drop(const http_consumer& c) {
 
 void http_messaging::cleaner::on_timer(mono_ns) {
     home_.dropped_.clear();
+    home_.dropped_tails_.clear();
     home_.dropped_watches_.clear();
 }
 

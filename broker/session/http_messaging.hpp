@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/base/result.hpp"
 #include "broker/core/shard.hpp"
 #include "broker/session/http_handler.hpp"
 #include "broker/session/http_lease.hpp"
@@ -20,12 +21,17 @@ namespace linnet::session {
 class http_consumer;
 class http_reply_watch;
 class http_tail;
+class http_tail_feed;
+struct tail_follower;
+struct tail_wish;
 
 struct http_messaging_settings {
     std::string topic_exchange = "amq.topic";  // what /t/ publishes to and listens at
     std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
-    std::size_t leases_max = 100'000;    // of a shard
-    std::size_t repeated_max = 100'000;  // answers that are kept for repetitions (Idempotency-Key), of a shard
+    std::size_t leases_max = 100'000;  // of a shard
+    // Answers that are kept for repetitions (Idempotency-Key), of a shard.
+    std::size_t repeated_max = 100'000;
+    std::size_t repeated_bytes_max = std::size_t{64} << 20;
     mono_ns repeated_for = 10 * 60 * ns_per_s;
 };
 
@@ -48,6 +54,7 @@ struct http_messaging_settings {
 // Threads: its shard's; peers are reached through post_to_shard.
 // Owns:    leases, consumers, tails. Borrows the shard.
 // Bounds:  leases, kept answers and bodies by the settings, a poll by max and bytes, a listener by its own limits.
+//          Kept answers count towards the memory budget; the oldest go first.
 // Fails:   in problem documents.
 class http_messaging final : public http_handler, private core::session_port {
 public:
@@ -77,8 +84,16 @@ public:
     void adopt(std::unique_ptr<http_consumer> c);
     void drop(const http_consumer& c);
     void drop(const http_reply_watch& w);
-    void forget(const http_tail& t);
-    [[nodiscard]] std::size_t tail_count() const noexcept { return tails_.size(); }
+    // ---- Topics as events (http_tail.hpp)
+    // On that shard: at once if it is this one.
+    void at(core::shard_id where, std::function<void(http_messaging&)> f);
+    [[nodiscard]] core::shard_id feed_shard(std::string_view key) const noexcept;
+    [[nodiscard]] http_tail_feed* feed(const std::string& key);
+    [[nodiscard]] http_tail* tail(const std::string& key, std::uint64_t number);
+    void follow(const std::string& key, const tail_wish& wish, const tail_follower& f);
+    void forget(const http_tail_feed& f);
+    void drop(const http_tail& t);
+    [[nodiscard]] std::size_t feed_count() const noexcept { return feeds_.size(); }
 
 private:
     // Where a request may go: its vhost, and what its user may do there.
@@ -107,6 +122,18 @@ private:
     };
     struct batch;
     struct pending_call;
+    // What comes of asking for a call: the handle of its answer, or why there is none.
+    using on_called = std::function<void(result<core::reply_token, http_answer>)>;
+    // Who waits for the answer to a call, and for how long.
+    struct reply_wish {
+        // A handle whose Location nobody has been told goes with the one who waits for it.
+        enum class handle : std::uint8_t { stays, goes };
+        core::vhost_id vhost{};
+        std::string vhost_name{};
+        std::string user{};
+        mono_ns wait = 0;
+        handle after = handle::stays;
+    };
     enum class publish_kind : std::uint8_t {
         message,
         last_value,  // and the last value of its topic
@@ -118,12 +145,22 @@ private:
         void on_timer(mono_ns now) override;
         http_messaging& home_;
     };
+    using answer_later = std::function<void(http_answer)>;
+    // What is done with an answer, or what else stands for one, in place of giving it to who has asked.
+    using on_told = std::function<void(http_responder, http_answer)>;
+    struct asker {
+        http_responder to;
+        on_told then;  // none: it is the answer
+    };
+    // What a repetition gets: the same answer, or a try of its own.
+    enum class repetition : std::uint8_t { same, tried };
+    using answer_once = std::function<void(http_answer, repetition)>;
+    using once_work = std::function<void(http_messaging&, answer_once)>;
     struct repeated {
         std::optional<http_answer> answer;  // none: it is under way
-        std::vector<std::function<void(http_answer)>> waiting;
-        mono_ns until = 0;
+        std::size_t bytes = 0;              // of the answer and its key
+        std::vector<answer_later> waiting;
     };
-    using answer_later = std::function<void(http_answer)>;
     using segments = std::span<const std::string_view>;
 
     // core::session_port
@@ -149,7 +186,8 @@ private:
     void give(std::uint64_t ticket, http_answer a);
     [[nodiscard]] answer_later later(http_responder to);
     // Runs `f` for its answer on that shard.
-    void on_shard(core::shard_id where, std::function<void(http_messaging&, answer_later)> f, http_responder to);
+    void on_shard(core::shard_id where, std::function<void(http_messaging&, answer_later)> f, http_responder to,
+                  on_told then = {});
 
     // ---- Publishing (http_publish.cpp)
     void publish_to(const http_request& r, const place& at, std::string exchange, std::string key, publish_kind kind,
@@ -163,19 +201,27 @@ private:
     void carry_out(const order& o, std::string_view body, on_published then);
     [[nodiscard]] bool is_stored(const core::vhost_node& v, core::targets where, const core::message_traits& t);
     [[nodiscard]] static http_answer answer_of(const std::string& id, const published& p);
-    void publish_once(std::string key, order o, std::string body, answer_later then);
+    [[nodiscard]] static std::optional<http_answer> complain_of_key(std::string_view once);
+    // For a request with an Idempotency-Key: on the shard that it leads to, unless that has its answer already.
+    void do_once(const http_request& r, once_work work, http_responder to, on_told then = {});
+    void work_once(const std::string& name, const once_work& work, answer_later then);
+    void keep_repeated(repeated& entry, const std::string& name, const http_answer& a);
     void forget_repeated();
     void publish_batch(const http_request& r, const place& at, const order& o, http_responder to);
+    [[nodiscard]] result<std::shared_ptr<batch>, std::string> make_batch(const http_request& r, const place& at,
+                                                                         const order& o) const;
+    void carry_out(const std::shared_ptr<batch>& b, answer_once then);
 
     // ---- Taking (http_take.cpp)
     void take(const http_request& r, const place& at, const core::queue_entry& q, http_responder to);
 
     // ---- Calls (http_call.cpp)
     void call(const http_request& r, const place& at, segments rest, http_responder to);
+    void call_once(const http_request& r, std::shared_ptr<pending_call> c, reply_wish wish, http_responder to);
+    void make_call(const std::shared_ptr<pending_call>& c);
     void open_call(const std::shared_ptr<pending_call>& c);
     void send_call(const std::shared_ptr<pending_call>& c);
-    void wait_for_reply(core::vhost_id vhost, std::string_view vhost_name, const core::reply_token& token,
-                        const std::string& user, mono_ns wait, bool closes, http_responder to);
+    void wait_for_reply(const reply_wish& w, const core::reply_token& token, http_responder to);
     void on_replies(const http_request& r, const place& at, segments rest, http_responder to);
 
     // ---- Events (http_events.cpp)
@@ -203,17 +249,22 @@ private:
     std::uint64_t last_sequence_ = 0;
     std::unordered_map<std::uint64_t, pending_publish> publishing_;
     std::uint64_t last_ticket_ = 0;
-    std::unordered_map<std::uint64_t, http_responder> answering_;   // while another shard is at work on it
+    std::unordered_map<std::uint64_t, asker> answering_;            // while another shard is at work on it
     std::vector<std::unordered_map<std::uint64_t, bool>> durable_;  // queues that are known, by shard and place
     std::unordered_map<std::string, repeated> repeated_;
-    std::deque<std::pair<mono_ns, std::string>> repeated_order_;
+    std::deque<std::pair<mono_ns, std::string>> repeated_order_;  // when the answer goes, the oldest first
+    std::size_t repeated_bytes_ = 0;
     cleaner cleaner_;
     http_leases leases_;
     std::unordered_map<const http_consumer*, std::unique_ptr<http_consumer>> consumers_;
     std::vector<std::unique_ptr<http_consumer>> dropped_;
     std::unordered_map<std::uint64_t, std::unique_ptr<http_reply_watch>> watches_;  // by their tag
     std::vector<std::unique_ptr<http_reply_watch>> dropped_watches_;
-    std::unordered_map<std::string, http_tail*> tails_;  // among the consumers, by vhost and filters
+    std::unordered_map<std::string, http_tail_feed*> feeds_;  // among the consumers, by vhost and filters
+    std::unordered_map<std::string, std::unique_ptr<http_tail>> tails_;
+    std::vector<std::unique_ptr<http_tail>> dropped_tails_;
+    std::uint64_t last_tail_ = 0;
+    bool stopped_ = false;
 };
 
 }  // namespace linnet::session

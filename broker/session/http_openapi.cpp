@@ -329,7 +329,7 @@ R"json({
     {"$ref": "#/components/parameters/Reply"}
    ],
    "get": {
-    "summary": "The answer to a call; with Accept: text/event-stream its progress, and then the answer.",
+    "summary": "The answer to a call; with Accept: text/event-stream its progress, and then the answer. Who reads too slowly misses the oldest progress, whose numbers are missing then.",
     "parameters": [
      {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "wait=seconds: how long to wait for it."},
      {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}, "description": "As browsers send it when they come back."}
@@ -423,7 +423,7 @@ R"json( "components": {
    "AppId": {"name": "App-Id", "in": "header", "schema": {"type": "string"}, "description": "The application that publishes."},
    "Timestamp": {"name": "Timestamp", "in": "header", "schema": {"type": "integer"}, "description": "Seconds since 1970."},
    "Durability": {"name": "Durability", "in": "header", "schema": {"type": "string", "enum": ["stored", "memory"], "default": "stored"}, "description": "What is asked for; the answer says what was achieved."},
-   "IdempotencyKey": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}, "description": "Published once for each key: repetitions get the first one's answer, for ten minutes."},
+   "IdempotencyKey": {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}, "description": "Done once for each key: repetitions get the first one's answer, for ten minutes; of a batch, if any of its messages was published. Repetitions of a call wait for the same answer, or get the same Location. It is the message's id, too, unless that has one; of a batch's messages with :1, :2 and so on."},
    "Prefer": {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "respond-async: 202 without waiting."}
   },
   "schemas": {

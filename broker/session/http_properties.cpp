@@ -44,6 +44,12 @@ std::optional<Number> whole_number(std::string_view text) noexcept {
     return done.ec == std::errc{} && done.ptr == end ? std::optional(n) : std::nullopt;
 }
 
+// Browsers say how urgent the answer is in the same field ("u=1, i", RFC 9218): that is none of a message's.
+bool is_number(std::string_view text) {
+    const auto digits = text.substr(text.starts_with('-') ? 1 : 0);
+    return !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 bool begins(std::string_view text, std::string_view with) {
     return text.size() > with.size() && http::equal_ignoring_case(text.substr(0, with.size()), with);
 }
@@ -90,6 +96,9 @@ std::optional<std::string> read_properties(const http::request& r, neutral_prope
     }
     if (const auto priority = r.fields.find("Priority")) {
         said.priority = whole_number<std::uint8_t>(*priority);
+        if (!said.priority && is_number(*priority)) {
+            return "Priority is a number from 0 to 255";
+        }
     }
     if (const auto timestamp = r.fields.find("Timestamp")) {
         said.timestamp_s = whole_number<std::uint64_t>(*timestamp);

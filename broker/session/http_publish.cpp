@@ -29,6 +29,8 @@ using http::status;
 
 constexpr std::size_t idempotency_key_bytes_max = 200;
 constexpr std::size_t known_queues_max = 1'000'000;
+// What an answer that is kept takes beside its text: the nodes and strings around it.
+constexpr std::size_t kept_answer_bytes = 600;
 
 std::string make_id() {
     std::array<std::uint8_t, 16> random{};
@@ -79,8 +81,8 @@ std::optional<http_answer> http_messaging::make_order(const http_request& r, ord
     }
     said.persistent = durability == "stored";
     const auto once = r.field("Idempotency-Key");
-    if (once.size() > idempotency_key_bytes_max) {
-        return bad_request(fmt::format("Idempotency-Key has {} bytes at most", idempotency_key_bytes_max));
+    if (auto no = complain_of_key(once)) {
+        return no;
     }
     if (!said.message_id) {
         said.message_id = once.empty() ? make_id() : std::string(once);
@@ -119,14 +121,13 @@ void http_messaging::publish_to(const http_request& r, const place& at, std::str
     o.traits.answerable = said.reply_to && may(at, core::right::write, {});
     o.traits.retain = kind != publish_kind::message;
     const auto body = kind == publish_kind::no_value ? std::string_view{} : r.body;
-    if (const auto once = r.field("Idempotency-Key"); !once.empty()) {
-        auto name = fmt::format("{}\n{}\n{}\n{}", r.user.name, r.head.method_name, r.head.target.path(), once);
-        const auto home = static_cast<std::uint16_t>(core::stable_hash(name) % peers_.size());
-        on_shard(
-            core::shard_id{home},
-            [name = std::move(name), o = std::move(o), text = std::string(body)](http_messaging& m, answer_later then) {
-                m.publish_once(name, o, text, std::move(then));
-                m.shard_.pump();
+    if (!r.field("Idempotency-Key").empty()) {
+        do_once(
+            r,
+            [o = std::move(o), text = std::string(body)](http_messaging& m, answer_once then) {
+                m.carry_out(o, text, [id = o.id, then = std::move(then)](published p) {
+                    then(answer_of(id, p), p.what == fate::confirmed ? repetition::same : repetition::tried);
+                });
             },
             std::move(to));
         return;
@@ -253,10 +254,30 @@ http_answer http_messaging::answer_of(const std::string& id, const published& p)
 
 // ---- Once ----------------------------------------------------------------------------------------
 
-// What was published under a key is not published again: its answer is. One that failed may be tried again.
-void http_messaging::publish_once(std::string key, order o, std::string body, answer_later then) {
+std::optional<http_answer> http_messaging::complain_of_key(std::string_view once) {
+    if (once.size() <= idempotency_key_bytes_max) {
+        return std::nullopt;
+    }
+    return bad_request(fmt::format("Idempotency-Key has {} bytes at most", idempotency_key_bytes_max));
+}
+
+void http_messaging::do_once(const http_request& r, once_work work, http_responder to, on_told then) {
+    auto name = fmt::format("{}\n{}\n{}\n{}", r.user.name, r.head.method_name, r.head.target.path(),
+                            r.field("Idempotency-Key"));
+    const auto home = static_cast<std::uint16_t>(core::stable_hash(name) % peers_.size());
+    on_shard(
+        core::shard_id{home},
+        [name = std::move(name), work = std::move(work)](http_messaging& m, answer_later told) {
+            m.work_once(name, work, std::move(told));
+            m.shard_.pump();
+        },
+        std::move(to), std::move(then));
+}
+
+// What was done under a key is not done again: its answer is given. What failed may be tried again.
+void http_messaging::work_once(const std::string& name, const once_work& work, answer_later then) {
     forget_repeated();
-    const auto [at, is_new] = repeated_.try_emplace(key);
+    const auto [at, is_new] = repeated_.try_emplace(name);
     if (!is_new) {
         if (at->second.answer) {
             auto again = *at->second.answer;
@@ -267,14 +288,12 @@ void http_messaging::publish_once(std::string key, order o, std::string body, an
         }
         return;
     }
-    carry_out(o, body, [this, key = std::move(key), id = o.id, then = std::move(then)](published p) {
-        const auto a = answer_of(id, p);
+    work(*this, [this, name, then = std::move(then)](const http_answer& a, repetition r) {
         std::vector<answer_later> waiting;
-        if (const auto entry = repeated_.find(key); entry != repeated_.end()) {
+        if (const auto entry = repeated_.find(name); entry != repeated_.end()) {
             waiting = std::move(entry->second.waiting);
-            if (p.what == fate::confirmed) {
-                entry->second.answer = a;
-                repeated_order_.emplace_back(shard_.now() + settings_.repeated_for, key);
+            if (r == repetition::same) {
+                keep_repeated(entry->second, name, a);
             } else {
                 repeated_.erase(entry);
             }
@@ -286,10 +305,23 @@ void http_messaging::publish_once(std::string key, order o, std::string body, an
     });
 }
 
+void http_messaging::keep_repeated(repeated& entry, const std::string& name, const http_answer& a) {
+    entry.answer = a;
+    entry.bytes = kept_answer_bytes + 2 * name.size() + a.body.size();
+    repeated_bytes_ += entry.bytes;
+    shard_.note_connection_bytes(static_cast<std::int64_t>(entry.bytes));
+    repeated_order_.emplace_back(shard_.now() + settings_.repeated_for, name);
+    forget_repeated();
+}
+
 void http_messaging::forget_repeated() {
     while (!repeated_order_.empty() &&
-           (repeated_order_.front().first <= shard_.now() || repeated_order_.size() > settings_.repeated_max)) {
-        repeated_.erase(repeated_order_.front().second);
+           (repeated_order_.front().first <= shard_.now() || repeated_order_.size() > settings_.repeated_max ||
+            repeated_bytes_ > settings_.repeated_bytes_max)) {
+        const auto oldest = repeated_.find(repeated_order_.front().second);
+        repeated_bytes_ -= oldest->second.bytes;
+        shard_.note_connection_bytes(-static_cast<std::int64_t>(oldest->second.bytes));
+        repeated_.erase(oldest);
         repeated_order_.pop_front();
     }
 }
@@ -297,51 +329,78 @@ void http_messaging::forget_repeated() {
 // ---- Many ----------------------------------------------------------------------------------------
 
 struct http_messaging::batch {
-    std::vector<std::string> lines;  // what is told of each
+    struct message {
+        order what;
+        std::string body;
+    };
+    std::vector<message> messages;
+    std::vector<std::string> lines;  // what is told of each; of one that is refused already it is there from the start
     std::size_t waiting = 0;
-    answer_later then;
+    std::size_t published = 0;
+    answer_once then;
 
+    void tell(std::size_t i, const http_answer& a, std::string_view id) {
+        lines[i] = fmt::format("{{\"status\":{},\"id\":", http::number_of(a.code));
+        http::append_json_string(lines[i], id);
+        lines[i] += "}\n";
+    }
+    // Of which nothing was published, that may be tried again.
     void done() {
         if (--waiting == 0) {
             http_answer a{.fields = {{"Content-Type", "application/x-ndjson"}}};
             for (const auto& l : lines) {
                 a.body += l;
             }
-            then(std::move(a));
+            then(std::move(a), published != 0 ? repetition::same : repetition::tried);
         }
     }
 };
 
 // Every line is one message and has one line in the answer, in the same order; one that is refused stops no other.
 void http_messaging::publish_batch(const http_request& r, const place& at, const order& o, http_responder to) {
-    auto read = read_batch(r.body);
-    if (!read) {
-        std::move(to).answer(bad_request(read.error()));
+    const auto once = r.field("Idempotency-Key");
+    if (auto no = complain_of_key(once)) {
+        std::move(to).answer(std::move(*no));
         return;
     }
+    auto made = make_batch(r, at, o);
+    if (!made) {
+        std::move(to).answer(bad_request(made.error()));
+    } else if (once.empty()) {
+        carry_out(*made, [then = later(std::move(to))](http_answer a, repetition) { then(std::move(a)); });
+    } else {
+        do_once(
+            r, [b = std::move(*made)](http_messaging& m, answer_once then) { m.carry_out(b, std::move(then)); },
+            std::move(to));
+    }
+}
+
+result<std::shared_ptr<http_messaging::batch>, std::string> http_messaging::make_batch(const http_request& r,
+                                                                                       const place& at,
+                                                                                       const order& o) const {
+    auto read = read_batch(r.body);
+    if (!read) {
+        return fail(std::move(read.error()));
+    }
     const bool stored = r.head.fields.find("Durability").value_or("stored") == "stored";
-    const auto b = std::make_shared<batch>();
+    const auto once = r.field("Idempotency-Key");
+    auto b = std::make_shared<batch>();
+    b->messages.resize(read->size());
     b->lines.resize(read->size());
-    b->waiting = read->size() + 1;
-    b->then = later(std::move(to));
     for (std::size_t i = 0; i < read->size(); ++i) {
         auto& item = (*read)[i];
-        order one{.vhost = o.vhost, .exchange = o.exchange, .key = item.key.value_or(o.key)};
-        const auto tell = [b, i](const http_answer& a, std::string_view id) {
-            b->lines[i] = fmt::format("{{\"status\":{},\"id\":", http::number_of(a.code));
-            http::append_json_string(b->lines[i], id);
-            b->lines[i] += "}\n";
-            b->done();
-        };
+        auto& one = b->messages[i].what;
+        one = {.vhost = o.vhost, .exchange = o.exchange, .key = item.key.value_or(o.key)};
         item.said.persistent = stored;
         if (!item.said.message_id) {
-            item.said.message_id = make_id();
+            // As a single one's: queues that drop duplicates know it by that, longer than we do.
+            item.said.message_id = once.empty() ? make_id() : fmt::format("{}:{}", once, i + 1);
         }
         one.id = *item.said.message_id;
         if (one.key.size() > UINT16_MAX) {
-            tell(bad_request("key too long"), one.id);
+            b->tell(i, bad_request("key too long"), one.id);
         } else if (const auto no = item.key ? admit(at, one.exchange, one.key) : std::nullopt) {
-            tell(*no, one.id);
+            b->tell(i, *no, one.id);
         } else {
             one.traits = {.persistent = stored,
                           .priority = item.said.priority.value_or(0),
@@ -349,8 +408,27 @@ void http_messaging::publish_batch(const http_request& r, const place& at, const
                           .identified = true,
                           .time_to_live = item.said.time_to_live};
             one.properties = to_block(item.said);
-            carry_out(one, item.body, [tell, id = one.id](published p) { tell(answer_of(id, p), id); });
+            b->messages[i].body = std::move(item.body);
         }
+    }
+    return b;
+}
+
+void http_messaging::carry_out(const std::shared_ptr<batch>& b, answer_once then) {
+    b->then = std::move(then);
+    b->waiting = b->messages.size() + 1;
+    const auto messages = std::exchange(b->messages, {});
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        if (!b->lines[i].empty()) {
+            b->done();
+            continue;
+        }
+        const auto& [what, body] = messages[i];
+        carry_out(what, body, [b, i, id = what.id](published p) {
+            b->published += p.what == fate::confirmed ? 1 : 0;
+            b->tell(i, answer_of(id, p), id);
+            b->done();
+        });
     }
     b->done();
 }

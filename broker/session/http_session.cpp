@@ -116,7 +116,7 @@ bool http_session::may_read() noexcept {
     if (!stuck_ && host_.out().pending() > output_high_bytes) {
         stuck_ = true;
         pause();
-        watch(settings_.idle_timeout);
+        watch_reader();
     }
     return !stuck_;
 }
@@ -431,14 +431,16 @@ void http_session::on_timer(mono_ns /*now*/) {
     if (phase_ == phase::done || become_ != nullptr) {
         return;
     }
-    if (stuck_ || phase_ == phase::streaming) {
+    const bool held_up = stuck_ || phase_ == phase::streaming;
+    const auto left = host_.out().pending();
+    if ((held_up || parser_->idle()) && left != 0 && left < unsent_) {
+        watch_reader();  // slow, but it reads
+        return;
+    }
+    if (held_up) {
         lose_call();
         phase_ = phase::done;
         host_.abort();
-        return;
-    }
-    if (const auto left = host_.out().pending(); parser_->idle() && left != 0 && left < std::exchange(unsent_, left)) {
-        watch(settings_.idle_timeout);  // not idle: it still reads the last answer
         return;
     }
     if (!parser_->idle()) {
@@ -470,6 +472,12 @@ void http_session::on_grant_end() {
         finish_stream();
     }
     hang_up();
+}
+
+// Until it is looked again whether it reads what is there.
+void http_session::watch_reader() {
+    unsent_ = host_.out().pending();
+    watch(settings_.idle_timeout);
 }
 
 void http_session::watch(mono_ns how_long) { shard_.timers().start(*this, shard_.now() + how_long); }

@@ -163,6 +163,7 @@ private:
     void pause();
     void resume();
     void watch(mono_ns how_long);
+    void watch_reader();
 
     // Constant after construction.
     host& host_;
@@ -175,7 +176,7 @@ private:
     std::unique_ptr<websocket_session> become_;
     phase phase_ = phase::reading;
     bool paused_ = false;
-    std::size_t unsent_ = SIZE_MAX;  // of the last answer, when the timer last looked
+    std::size_t unsent_ = SIZE_MAX;  // output, when the timer last looked
     bool stuck_ = false;             // output above the high watermark
     mono_ns began_ = 0;              // the request at work; 0: none
     std::uint64_t body_taken_ = 0;

@@ -253,13 +253,14 @@ void http_session::woken() {
 void http_session::pump() {
     for (int i = 0; source_ != nullptr && source_wanted_; ++i) {
         if (host_.out().pending() > output_high_bytes) {  // as connection: no more comes until it is low
-            watch(settings_.idle_timeout);
+            watch_reader();
             return;
         }
         if (i == pieces_a_turn) {
             shard_.timers().start(next_piece_, shard_.now());
             return;
         }
+        unsent_ = SIZE_MAX;  // there is room, so its reader reads
         stream_body out(host_.out(), form_, zip_.get());
         const auto now = source_->write(out);
         if (now == http_source::progress::done) {

@@ -75,10 +75,21 @@ public:
 
     void start() {
         to_->on_gone([this] { abandon(); });
-        fetch();
+        if (room() == 0) {  // before a message is taken, which would have to go back
+            refuse_lease();
+        } else {
+            fetch();
+        }
     }
 
 private:
+    // For so many messages there may still be leases. What is told is done without one.
+    [[nodiscard]] std::size_t room() noexcept {
+        const auto most = home().settings().leases_max;
+        return wish_.lease == 0 ? SIZE_MAX : most - std::min(most, home().leases().size());
+    }
+    [[nodiscard]] std::size_t count() noexcept { return std::min<std::size_t>(wish_.count, room()); }
+
     void fetch() {
         if (std::exchange(fetching_, true)) {
             return;
@@ -94,7 +105,7 @@ private:
         auto* const g = r.result ? std::get_if<core::got_message>(&*r.result) : nullptr;
         if (ended()) {
             if (g != nullptr && g->message) {
-                give_back(std::move(*g->message));
+                give_back(std::move(*g->message), core::settlement::bounced);
             }
         } else if (g == nullptr) {
             refused(r.result ? core::error{core::error_kind::internal, "no message"} : r.result.error());
@@ -119,11 +130,11 @@ private:
         shard().timers().start(*this, shard().now() + wish_.wait);
         consume({.queue = wish_.queue,
                  .label = "http",
-                 .prefetch = static_cast<std::uint32_t>(wish_.count),
+                 .prefetch = static_cast<std::uint32_t>(std::max<std::size_t>(count(), 1)),  // 0 is no limit
                  .arguments = {}});
     }
 
-    [[nodiscard]] bool is_full() const noexcept { return taken_.size() >= wish_.count || bytes_ >= wish_.bytes; }
+    [[nodiscard]] bool is_full() noexcept { return taken_.size() >= count() || bytes_ >= wish_.bytes; }
 
     void add(core::delivery&& d) {
         bytes_ += d.msg->body_bytes();
@@ -152,14 +163,22 @@ private:
     }
 
     void finish() {
+        // Others may have taken leases since.
+        while (taken_.size() > room() && room() != 0) {
+            give_back(std::move(taken_.back()), core::settlement::bounced);
+            taken_.pop_back();
+        }
         if (taken_.empty()) {
             say({.code = status::no_content});
-        } else if (home().leases().size() + taken_.size() > home().settings().leases_max) {
-            say(problem_answer({.code = status::too_many_requests, .detail = "too many leases are held"},
-                               {{"Retry-After", "5"}}));
+        } else if (room() == 0) {
+            refuse_lease();
         } else {
             say(wish_.lines ? lines() : whole());
         }
+    }
+    void refuse_lease() {
+        say(problem_answer({.code = status::too_many_requests, .detail = "too many leases are held"},
+                           {{"Retry-After", "5"}}));
     }
 
     // Has the delivery lent on, or settles it. Its message stays readable through `kept`.
@@ -223,8 +242,9 @@ private:
 
     void abandon() {
         stop();
+        // None of them has been told of.
         for (auto& d : taken_) {
-            give_back(std::move(d));
+            give_back(std::move(d), core::settlement::bounced);
         }
         taken_.clear();
         end();

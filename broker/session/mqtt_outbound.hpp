@@ -19,6 +19,7 @@ struct mqtt_flight {
     bool released = false;    // PUBREL has gone; when PUBREC has come, d.received
     bool of_session = false;  // from the session's own queue: its position names it after a reconnect
     bool retain = false;      // of all others, as they were sent
+    bool carried = false;     // it lies in no queue any more: the session's state is all that has it
     std::uint32_t identifier = 0;
 };
 

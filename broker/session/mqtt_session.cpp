@@ -233,8 +233,8 @@ void mqtt_session::stop_deliveries() {
 }
 
 void mqtt_session::on_output_drained() {
-    if (!output_full_) {
-        return;
+    if (!output_full_ || released_) {
+        return;  // [MQTT-3.14.4-1] Nothing after DISCONNECT.
     }
     output_full_ = false;
     refresh_vhost();
@@ -424,13 +424,8 @@ mqtt_state mqtt_session::state_now() const {
             s.flights[f.d.pos] = f.d.received ? mqtt_state::stage::released
                                  : f.qos == 2 ? mqtt_state::stage::sent_qos_2
                                               : mqtt_state::stage::sent_qos_1;
-        } else if (!f.d.queue) {
-            s.exchanges.push_back(exchange_of(f));
         }
     });
-    for (const auto& f : consuming_->unfinished) {
-        s.exchanges.push_back(exchange_of(f));
-    }
     return s;
 }
 
@@ -449,7 +444,12 @@ void mqtt_session::release(parting how) {
     }
     ready_ = false;
     leave_groups();
-    auto state = ticket_.number != 0 && kept_ ? encode(state_now()) : std::vector<std::uint8_t>{};
+    std::vector<std::uint8_t> state;
+    if (ticket_.number != 0 && kept_) {
+        auto now = state_now();
+        now.exchanges = exchanges_left();
+        state = encode(now);
+    }
     for (auto& s : sources_) {
         if (s.attached) {
             shard_.forget_consumer(s.handle, s.consumer, *this);
@@ -478,6 +478,7 @@ void mqtt_session::release(parting how) {
     const bool has_queue = has_own_queue() || (waiting_ && job_ != nullptr && job_->at == job::step::declare);
     if (consuming_ != nullptr) {
         consuming_->retained.reset();
+        consuming_->unfinished.clear();
     }
     job_.reset();
     if (const auto live = live_sink()) {

@@ -17,9 +17,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,10 +46,11 @@ namespace linnet::session {
 //
 // Threads: its shard's.
 // Owns:    the deliveries lent to it. Borrows host, shard, authenticator, settings.
-// Bounds:  publishes under way by both Receive Maximums; subscriptions and packets by settings; output by the high
-//          watermark, above which nothing is read or delivered, but that messages without a queue go on for a while
-//          before they are dropped. Some 550 bytes and its client id while it does nothing; what only publishing,
-//          subscribing, a will, a token or SCRAM need is there from when it is needed on.
+// Bounds:  publishes under way by both Receive Maximums; subscriptions, their filters and packets by settings; what is
+//          kept, by those and a MiB of messages; output by the high watermark, above which nothing is read or
+//          delivered, but that messages without a queue go on for a while before they are dropped. Some 550 bytes and
+//          its client id while it does nothing; what only publishing, subscribing, a will, a token or SCRAM need is
+//          there from when it is needed on.
 // Fails:   the peer's mistakes end the connection, in MQTT 5 with a reason code.
 class mqtt_session final : public session, private core::delivery_sink, private login_port, private core::timer {
 public:
@@ -132,10 +136,17 @@ private:
         kind what = kind::connect;
         step at = step::attach;  // what is to be asked next, and what has been asked, while it is
         std::uint16_t packet_id = 0;
-        std::size_t next = 0;  // of wishes, or of sources
-        std::size_t end = 0;   // of the wishes that are being bound together
-        bool rebuilt = false;  // the queue of a kept session had gone
+        std::size_t next = 0;        // of wishes, or of sources
+        std::size_t end = 0;         // of the wishes that are being bound together
+        std::size_t rebuilding = 0;  // of sources: the one whose queue had gone
+        bool rebuilt = false;        // its queue has been made anew
+        std::size_t too_many = 0;    // filters behind the wishes, which are refused unseen
         std::vector<wish> wishes;
+    };
+    // What a session has subscribed to, and will have if all that it is granted comes true.
+    struct tally {
+        std::size_t count = 0;
+        std::size_t bytes = 0;  // kept of it
     };
     // Retained messages on their way to a new subscription.
     struct retained_read {
@@ -191,9 +202,15 @@ private:
         bool itself = false;
         mqtt_match found;
     };
+    // Which of the sources has which filter, but for the first.
+    struct source_places {
+        std::map<std::string, std::size_t, std::less<>> by_filter;
+        std::size_t filter_bytes = 0;
+    };
     // What only those need who subscribe, or have subscribed.
     struct consuming {
         mqtt_subscriptions subscriptions;
+        std::unique_ptr<source_places> places;  // from the first such source on
         matching matched;
         core::queue_handle live{};  // of the connection itself, once a filter has been bound to it
         // Under way when the last connection ended; null: nothing was.
@@ -289,9 +306,13 @@ private:
     [[nodiscard]] core::request_body unbind_own(std::string_view filter) const;
     [[nodiscard]] core::request_body bind_live(std::vector<std::string> patterns);
     [[nodiscard]] core::request_body unbind_live(std::string_view filter) const;
-    [[nodiscard]] std::optional<core::request_body> bind_all_live();
+    enum class placed : std::uint8_t { live, queued };
+    void list_wishes_of(placed where);
+    [[nodiscard]] std::optional<core::request_body> bind_more_live();
+    [[nodiscard]] bool rebuild_source(const core::error& e);
     [[nodiscard]] core::request_body consume_from(std::size_t index);
     [[nodiscard]] core::request_body keep() const;
+    void end_binding(job& j);
     [[nodiscard]] bool has_own_queue() const noexcept { return !sources_.empty() && sources_.front().used; }
     [[nodiscard]] source& own_source();
     [[nodiscard]] bool take_consumer(std::size_t index, const core::reply& r);
@@ -306,7 +327,9 @@ private:
     void next_wish();
 
     // Subscribing (mqtt_session_subscribe.cpp).
-    void judge(wish& w);
+    void judge(wish& w, tally& would) const;
+    [[nodiscard]] tally tally_now() const noexcept;
+    [[nodiscard]] bool is_new(const wish& w) const noexcept;
     // Where what the filter names lies: the session's own queue, a shared one, or one by name.
     [[nodiscard]] bool find_place(wish& w) const;
     [[nodiscard]] bool may_read(const wish& w) const;
@@ -316,13 +339,16 @@ private:
     void say_suback(const job& j);
     void say_unsuback(const job& j);
     [[nodiscard]] std::size_t find_source(std::string_view filter) const noexcept;
-    [[nodiscard]] std::size_t new_source();
+    [[nodiscard]] std::size_t new_source(std::string queue, mqtt_subscription options);
+    // It is not to be found again, nor kept.
+    void unname_source(source& s) noexcept;
     void forget_source(source& s) noexcept;
     [[nodiscard]] source* source_of(std::uint64_t tag) noexcept;
     [[nodiscard]] static std::uint64_t tag_of(std::size_t index, const source& s) noexcept {
         return std::uint64_t{s.generation} << 32 | index;
     }
-    void read_retained(const wish& w);
+    void read_retained(const std::vector<wish>& wishes);
+    void forget_reads(const std::set<std::string_view>& filters);
     // Sends what there is and asks for more, until the client, its output or the core has to be waited for.
     void go_on_with_retained();
     void send_retained();
@@ -429,6 +455,10 @@ private:
     // Deliveries under way when a connection ends (mqtt_session_unfinished.cpp).
     void leave_groups();
     void take_back(std::vector<core::delivery>& back);
+    [[nodiscard]] std::size_t carried_bytes() const;
+    [[nodiscard]] bool brings_messages() const;
+    [[nodiscard]] std::vector<mqtt_state::exchange> exchanges_left() const;
+    [[nodiscard]] std::vector<mqtt_state::exchange> exchanges_to_release() const;
     [[nodiscard]] static mqtt_state::exchange exchange_of(const mqtt_flight& f);
     [[nodiscard]] mqtt_flight flight_of(const mqtt_state::exchange& e);
     void go_on_with_unfinished();
@@ -477,7 +507,7 @@ private:
     enum class parting : std::uint8_t { with_will, without_will };
     void release(parting how);
     void finish(parting how);
-    [[nodiscard]] mqtt_state state_now() const;
+    [[nodiscard]] mqtt_state state_now() const;  // without the exchanges
     [[nodiscard]] bool is_v5() const noexcept { return spoken_ == mqtt::version::v5; }
     [[nodiscard]] mqtt_naming names() const noexcept { return {settings_.exchange, topic_mode_}; }
     [[nodiscard]] mqtt::dialect dialect() const noexcept { return {spoken_, mqtt::role::client}; }

@@ -278,9 +278,7 @@ void mqtt_session::restore(mqtt_state&& s) {
         if (!may_read(w)) {
             tell_ended(w.what.filter);
         } else {
-            auto& made = sources_[new_source()];
-            made.queue = std::move(w.queue);
-            made.options = std::move(w.what);
+            static_cast<void>(new_source(std::move(w.queue), std::move(w.what)));
         }
     }
     if (!s.flights.empty()) {

@@ -66,7 +66,9 @@ void mqtt_session::deliver(std::size_t index, core::delivery&& d) {
         resume_release(std::move(d));
         return;
     }
-    if (!matched.found.queued && !(matched.found.any && is_rebinding())) {
+    // While a filter is being bound to the queue: what matches one that is bound to the connection comes that way, too.
+    const bool wanted = matched.found.queued || (matched.found.any && (!matched.found.live || is_rebinding()));
+    if (!wanted) {
         settle_sent(std::move(d));  // meant for a subscription that has ended, or the client's own
         return;
     }
@@ -81,7 +83,7 @@ void mqtt_session::on_message(const core::message_ptr& m) {
         return;  // [MQTT-3.2.0-1] Nothing before CONNACK.
     }
     const auto& matched = match(*m);
-    if (!matched.found.any || matched.found.queued) [[unlikely]] {
+    if (!matched.found.live || matched.found.queued) [[unlikely]] {
         return;
     }
     if (out_.pending() > settings_.live_bytes_max) [[unlikely]] {

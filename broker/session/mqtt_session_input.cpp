@@ -5,11 +5,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace linnet::session {
 namespace {
 
 using mqtt::packet_type;
 using mqtt::reason_code;
+
+// Of a packet from somebody who is not known yet, which is held until it is there: a will, its topic, a name and a
+// password have at most 64 KiB each, and hardly ever so much.
+constexpr std::uint32_t stranger_bytes_max = 256 * 1024;
 
 }  // namespace
 
@@ -36,7 +42,9 @@ std::size_t mqtt_session::take_packet(std::span<const std::uint8_t> in) {
     if (phase_ == phase::done) [[unlikely]] {
         return in.size();
     }
-    const auto f = mqtt::decode_frame(in, dialect(), settings_.packet_bytes_max);
+    const auto bytes_max = phase_ <= phase::authenticating ? std::min(settings_.packet_bytes_max, stranger_bytes_max)
+                                                           : settings_.packet_bytes_max;
+    const auto f = mqtt::decode_frame(in, dialect(), bytes_max);
     if (!f) [[unlikely]] {
         if (f.needs_more()) {
             return 0;

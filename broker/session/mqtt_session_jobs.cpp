@@ -3,6 +3,8 @@
 #include "broker/session/mqtt_session.hpp"
 #include "protocol/mqtt/topic.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace linnet::session {
@@ -10,6 +12,9 @@ namespace {
 
 using core::error_kind;
 using mqtt::reason_code;
+
+// Filters that are bound to the connection by one request: what others ask of the control meanwhile comes between.
+constexpr std::size_t bound_together = 500;
 
 }  // namespace
 
@@ -55,10 +60,9 @@ void mqtt_session::finish_job() {
     switch (done->what) {
         case job::kind::connect: welcome(); return;
         case job::kind::subscribe:
+            end_binding(*done);
             say_suback(*done);
-            for (const auto& w : done->wishes) {
-                read_retained(w);
-            }
+            read_retained(done->wishes);
             go_on_with_retained();
             return;
         case job::kind::unsubscribe: say_unsuback(*done); return;
@@ -129,8 +133,9 @@ core::request_body mqtt_session::consume_from(std::size_t index) {
 }
 
 core::request_body mqtt_session::keep() const {
-    return core::keep_client{
-        .ticket = ticket_, .state = encode(state_now()), .durable = true, .expiry_s = agreed_.expiry_s};
+    auto state = state_now();
+    state.exchanges = exchanges_to_release();
+    return core::keep_client{.ticket = ticket_, .state = encode(state), .durable = true, .expiry_s = agreed_.expiry_s};
 }
 
 bool mqtt_session::take_consumer(std::size_t index, const core::reply& r) {
@@ -157,8 +162,10 @@ std::optional<core::request_body> mqtt_session::next_connect_request() {
                                        .clean = agreed_.clean,
                                        .durable = kept_,
                                        .expiry_s = agreed_.expiry_s};
-        case step::declare: return declare_own_queue();
-        case step::bind: return bind_to(own_queue(), j.wishes[j.next].filter);
+        case step::declare:
+            return j.rebuilding == 0 ? declare_own_queue() : declare_shared_queue(sources_[j.rebuilding].queue);
+        case step::bind:
+            return bind_to(j.rebuilding == 0 ? own_queue() : sources_[j.rebuilding].queue, j.wishes[j.next].filter);
         case step::consume:
             while (j.next < sources_.size() && !sources_[j.next].used) {
                 ++j.next;
@@ -166,34 +173,72 @@ std::optional<core::request_body> mqtt_session::next_connect_request() {
             if (j.next < sources_.size()) {
                 return consume_from(j.next);
             }
+            list_wishes_of(placed::live);
             j.at = step::subscribe;
-            return bind_all_live();
+            return bind_more_live();
+        case step::subscribe: return bind_more_live();
         case step::unbind: return unbind_own(j.wishes[j.next].filter);
         case step::keep: return keep();
-        case step::subscribe:
         case step::done: break;
     }
     return std::nullopt;
 }
 
-// What the session goes on with; nothing, if it has no such filters.
-std::optional<core::request_body> mqtt_session::bind_all_live() {
-    if (consuming_ == nullptr) {
-        return std::nullopt;
+// What the session goes on with, as wishes to be bound again.
+void mqtt_session::list_wishes_of(placed where) {
+    auto& j = *job_;
+    j.wishes.clear();
+    j.next = 0;
+    if (consuming_ != nullptr) {
+        consuming_->subscriptions.for_each([&](const mqtt_subscription& s) {
+            if (s.live == (where == placed::live)) {
+                wish w;
+                w.filter = s.filter;
+                j.wishes.push_back(std::move(w));
+            }
+        });
     }
+}
+
+// None: all of them are.
+std::optional<core::request_body> mqtt_session::bind_more_live() {
+    auto& j = *job_;
+    j.end = std::min(j.next + bound_together, j.wishes.size());
     std::vector<std::string> patterns;
-    consuming_->subscriptions.for_each([&](const mqtt_subscription& s) {
-        if (s.live) {
-            patterns.push_back(mqtt::filter_to_pattern(s.filter, topic_mode_));
-        }
-    });
+    for (auto i = j.next; i < j.end; ++i) {
+        patterns.push_back(mqtt::filter_to_pattern(j.wishes[i].filter, topic_mode_));
+    }
     return patterns.empty() ? std::nullopt : std::optional(bind_live(std::move(patterns)));
+}
+
+// Somebody deleted the queue meanwhile, or a restart did: what was in it is lost, the subscriptions are not. False:
+// there is nothing to be made anew.
+bool mqtt_session::rebuild_source(const core::error& e) {
+    auto& j = *job_;
+    wish w;
+    w.what = sources_[j.next].options;
+    const bool is_groups = j.next != 0 && e.kind == error_kind::not_found && find_place(w) && !w.group.empty();
+    if ((j.next != 0 && !is_groups) || std::exchange(j.rebuilt, true)) {
+        return false;
+    }
+    j.rebuilding = j.next;
+    if (is_groups) {
+        j.wishes.clear();
+        j.wishes.push_back(std::move(w));
+    } else {
+        list_wishes_of(placed::queued);
+    }
+    j.at = job::step::declare;
+    return true;
 }
 
 void mqtt_session::answered_connect(core::reply&& r) {
     using step = job::step;
     auto& j = *job_;
-    if (!r.result && j.at != step::consume && j.at != step::unbind) {
+    // A group that a kept and a passing session share has one queue, the first one's.
+    const bool is_there = j.at == step::declare && j.rebuilding != 0 && !r.result &&
+                          r.result.error().kind == error_kind::precondition_failed;
+    if (!r.result && !is_there && j.at != step::consume && j.at != step::unbind) {
         const auto& e = r.result.error();
         const bool forbidden = e.kind == error_kind::access_refused;
         // Another connection came for the same client while this one waited.
@@ -211,36 +256,31 @@ void mqtt_session::answered_connect(core::reply&& r) {
             attached(std::move(std::get<core::attached_client>(*r.result)));
             // What may not be read any more has no binding any more, either.
             std::erase_if(j.wishes, [](const wish& w) { return w.what.live; });
-            j.at = j.wishes.empty() ? step::consume : step::unbind;
+            j.at = !j.wishes.empty() ? step::unbind : kept_ && brings_messages() ? step::keep : step::consume;
             j.next = 0;
             return;
         case step::declare:
-            own_source().used = true;
-            consumes().subscriptions.for_each([&](const mqtt_subscription& s) {
-                if (!s.live) {
-                    wish w;
-                    w.filter = s.filter;
-                    j.wishes.push_back(std::move(w));
-                }
-            });
-            j.next = 0;
             j.at = j.wishes.empty() ? step::consume : step::bind;
+            j.next = j.wishes.empty() ? j.rebuilding : 0;
             return;
         case step::bind:
             if (++j.next == j.wishes.size()) {
                 j.at = step::consume;
-                j.next = 0;
+                j.next = j.rebuilding;
             }
             return;
         case step::consume:
-            if (take_consumer(j.next, r)) {
-                ++j.next;
-            } else if (j.next == 0 && !std::exchange(j.rebuilt, true)) {
-                // Somebody deleted the queue meanwhile: what was in it is lost, the subscriptions are not.
-                j.at = step::declare;
-            } else {
-                forget_source(sources_[j.next++]);
+            if (!take_consumer(j.next, r)) {
+                const auto why = r.result ? core::error{error_kind::internal, {}} : r.result.error();
+                if (rebuild_source(why)) {
+                    return;
+                }
+                log_trouble(fmt::format("'{}' is not consumed any more: {}",
+                                        j.next == 0 ? own_queue() : sources_[j.next].options.filter, why.text));
+                forget_source(sources_[j.next]);
             }
+            ++j.next;
+            j.rebuilt = false;
             return;
         case step::unbind:
             if (++j.next == j.wishes.size()) {
@@ -250,7 +290,7 @@ void mqtt_session::answered_connect(core::reply&& r) {
             }
             return;
         case step::keep: j.at = step::consume; return;
-        case step::subscribe: j.at = step::done; return;
+        case step::subscribe: j.next = j.end; return;
         case step::done: return;
     }
 }
@@ -310,6 +350,7 @@ bool mqtt_session::renew(wish& w) {
     if (known == nullptr || known->live) {
         return false;
     }
+    w.what.binding = known->binding;
     add_own(w);
     return true;
 }
@@ -319,7 +360,7 @@ core::request_body mqtt_session::begin_live() {
     auto& j = *job_;
     j.at = job::step::subscribe;
     std::vector<std::string> patterns;
-    for (j.end = j.next; j.end < j.wishes.size(); ++j.end) {
+    for (j.end = j.next; j.end < std::min(j.next + bound_together, j.wishes.size()); ++j.end) {
         auto& w = j.wishes[j.end];
         if (mqtt::is_failure(w.reason) || !w.is_own() || !is_live(w)) {
             break;
@@ -337,9 +378,23 @@ core::request_body mqtt_session::begin_queued(wish& w) {
     }
     job_->at = job::step::bind;
     if (find_subscription(w.filter) == nullptr) {
+        w.what.binding = true;
         add_own(w);  // before the binding: deliveries may come at once
     }
     return bind_to(own_queue(), w.filter);
+}
+
+// From here on the queue's deliveries count. Not from when the binding has been made: who has not heard of it publishes
+// to the connection alone for a moment. Until here what comes both ways has been taken from the connection; what the
+// queue still brings of that is one copy more, as overlapping filters may have (3.3.4), in place of a loss.
+void mqtt_session::end_binding(job& j) {
+    for (auto& w : j.wishes) {
+        if (w.what.binding && !mqtt::is_failure(w.reason)) {
+            w.what.binding = false;
+            static_cast<void>(consuming_->subscriptions.put(w.what));
+        }
+    }
+    forget_match();
 }
 
 // None: the session has that consumer already.
@@ -358,9 +413,7 @@ std::optional<core::request_body> mqtt_session::begin_shared(wish& w) {
         sources_[w.source].options = w.what;
         return std::nullopt;
     }
-    w.source = new_source();
-    sources_[w.source].queue = w.queue;
-    sources_[w.source].options = w.what;
+    w.source = new_source(w.queue, w.what);
     if (!w.group.empty()) {
         return declare_shared_queue(w.queue);
     }

@@ -6,6 +6,7 @@
 #include "protocol/mqtt/topic.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace linnet::session {
 namespace {
@@ -15,6 +16,8 @@ using mqtt::reason_code;
 
 // How many retained messages are asked for at once: more than a client gets between two of its answers.
 constexpr std::uint32_t retained_piece = 100;
+// What is kept of a subscription beside its filter, in the words of mqtt_state.
+constexpr std::size_t kept_beside_filter = 9;
 
 reason_code reason_of(const core::error& e) noexcept {
     switch (e.kind) {
@@ -32,6 +35,11 @@ reason_code reason_of(const core::error& e) noexcept {
     return reason_code::implementation_specific_error;
 }
 
+// Of one packet: as many as a session may have, and in any case more than one has use for.
+std::size_t filters_a_packet(const mqtt_settings& s) noexcept {
+    return std::max<std::size_t>(s.subscriptions_max, 10'000);
+}
+
 reason_code granted(std::uint8_t qos) noexcept { return static_cast<reason_code>(qos); }
 
 }  // namespace
@@ -42,7 +50,12 @@ void mqtt_session::on(const mqtt::subscribe& p) {
     j->at = job::step::declare;
     j->packet_id = p.packet_id;
     const auto identifier = p.properties.get<mqtt::property::subscription_identifier>().value_or(0);
+    auto would = tally_now();
     for (const auto& s : p.subscriptions) {
+        if (j->wishes.size() == filters_a_packet(settings_)) {
+            ++j->too_many;
+            continue;
+        }
         wish w;
         w.what.filter = s.filter;
         w.what.identifier = identifier;
@@ -51,7 +64,7 @@ void mqtt_session::on(const mqtt::subscribe& p) {
         w.what.retain_as_published = s.options.retain_as_published;
         w.retained = s.options.retained;
         w.reason = granted(w.what.qos);
-        judge(w);
+        judge(w, would);
         j->wishes.push_back(std::move(w));
     }
     begin(std::move(j));
@@ -84,14 +97,38 @@ bool mqtt_session::find_place(wish& w) const {
     return queue.has_value();
 }
 
-void mqtt_session::judge(wish& w) {
+mqtt_session::tally mqtt_session::tally_now() const noexcept {
+    tally t;
+    if (consuming_ != nullptr) {
+        t.count = consuming_->subscriptions.size();
+        t.bytes = consuming_->subscriptions.filter_bytes();
+        if (const auto* places = consuming_->places.get()) {
+            t.count += places->by_filter.size();
+            t.bytes += places->filter_bytes;
+        }
+        t.bytes += t.count * kept_beside_filter;
+    }
+    return t;
+}
+
+// One that is renewed takes no more than it had.
+bool mqtt_session::is_new(const wish& w) const noexcept {
+    return w.is_own() ? find_subscription(w.filter) == nullptr : find_source(w.what.filter) == 0;
+}
+
+void mqtt_session::judge(wish& w, tally& would) const {
     // The core would refuse so many levels as well, but by then the session would match by them.
     if (!find_place(w) || std::ranges::count(w.filter, '/') >= static_cast<std::ptrdiff_t>(core::pattern_levels_max)) {
         w.reason = reason_code::topic_filter_invalid;
     } else if (!may_read(w)) {
         w.reason = settings_.forbidden;
-    } else if (subscription_count() + std::max<std::size_t>(sources_.size(), 1) > settings_.subscriptions_max) {
-        w.reason = reason_code::quota_exceeded;
+    } else if (is_new(w)) {
+        const tally with{would.count + 1, would.bytes + w.what.filter.size() + kept_beside_filter};
+        if (with.count > settings_.subscriptions_max || with.bytes > settings_.subscription_bytes_max()) {
+            w.reason = reason_code::quota_exceeded;
+        } else {
+            would = with;
+        }
     }
 }
 
@@ -126,12 +163,18 @@ void mqtt_session::say_suback(const job& j) {
     for (const auto& w : j.wishes) {
         reasons.push_back(static_cast<std::uint8_t>(w.reason));
     }
+    reasons.resize(reasons.size() + j.too_many, static_cast<std::uint8_t>(reason_code::quota_exceeded));
     send(mqtt::suback{.packet_id = j.packet_id, .reasons = reasons});
 }
 
 // ---- Unsubscribing -------------------------------------------------------------------------------
 
+// Of more filters than a session has: UNSUBACK has no word for it in MQTT 3, nor the right one in MQTT 5.
 void mqtt_session::on(const mqtt::unsubscribe& p) {
+    if (p.filters.count() > filters_a_packet(settings_)) {
+        fail(reason_code::quota_exceeded, "more filters in a packet than a session may have");
+        return;
+    }
     auto j = std::make_unique<job>();
     j->what = job::kind::unsubscribe;
     j->at = job::step::keep;
@@ -144,6 +187,13 @@ void mqtt_session::on(const mqtt::unsubscribe& p) {
             remove_wish(w);
         }
         j->wishes.push_back(std::move(w));
+    }
+    if (has_retained_work()) {
+        std::set<std::string_view> filters;
+        for (const auto& w : j->wishes) {
+            filters.insert(w.what.filter);
+        }
+        forget_reads(filters);
     }
     begin(std::move(j));
 }
@@ -159,14 +209,10 @@ void mqtt_session::remove_wish(wish& w) {
         w.source = find_source(w.what.filter);
         w.existed = w.source != 0 && sources_[w.source].attached;
         if (w.source != 0) {
-            sources_[w.source].options.filter.clear();  // not to be found again, nor kept
+            unname_source(sources_[w.source]);
         }
     }
     w.reason = w.existed ? reason_code::success : w.reason;
-    if (has_retained_work()) {
-        std::erase_if(consuming_->retained->reads,
-                      [&](const retained_read& r) { return r.options.filter == w.what.filter; });
-    }
 }
 
 // [MQTT-3.10.4-4] [MQTT-3.11.3-1]
@@ -182,12 +228,12 @@ void mqtt_session::say_unsuback(const job& j) {
 
 // 0, which is the session's own: none.
 std::size_t mqtt_session::find_source(std::string_view filter) const noexcept {
-    for (std::size_t i = 1; i < sources_.size(); ++i) {
-        if (sources_[i].used && sources_[i].options.filter == filter) {
-            return i;
-        }
+    const auto* places = consuming_ == nullptr ? nullptr : consuming_->places.get();
+    if (places == nullptr) {
+        return 0;
     }
-    return 0;
+    const auto at = places->by_filter.find(filter);
+    return at == places->by_filter.end() ? 0 : at->second;
 }
 
 // Who has a source has what goes with it.
@@ -199,7 +245,7 @@ mqtt_session::source& mqtt_session::own_source() {
     return sources_.front();
 }
 
-std::size_t mqtt_session::new_source() {
+std::size_t mqtt_session::new_source(std::string queue, mqtt_subscription options) {
     static_cast<void>(own_source());  // has the first place, used or not
     std::size_t i = 1;
     while (i < sources_.size() && sources_[i].used) {
@@ -208,12 +254,31 @@ std::size_t mqtt_session::new_source() {
     if (i == sources_.size()) {
         sources_.emplace_back();
     }
-    sources_[i].used = true;
-    ++sources_[i].generation;
+    auto& made = sources_[i];
+    made.used = true;
+    ++made.generation;
+    made.queue = std::move(queue);
+    made.options = std::move(options);
+    auto& places = consuming_->places;
+    if (places == nullptr) {
+        places = std::make_unique<source_places>();
+    }
+    places->by_filter.insert_or_assign(made.options.filter, i);
+    places->filter_bytes += made.options.filter.size();
     return i;
 }
 
+void mqtt_session::unname_source(source& s) noexcept {
+    if (!s.options.filter.empty()) {
+        auto& places = *consuming_->places;
+        places.filter_bytes -= s.options.filter.size();
+        places.by_filter.erase(s.options.filter);
+        s.options.filter.clear();
+    }
+}
+
 void mqtt_session::forget_source(source& s) noexcept {
+    unname_source(s);
     const auto generation = s.generation;
     s = source{};
     s.generation = generation;
@@ -233,17 +298,36 @@ mqtt_session::source* mqtt_session::source_of(std::uint64_t tag) noexcept {
 
 // [MQTT-3.3.1-9] to [MQTT-3.3.1-11] When a subscription begins, or is renewed, as its options say; never for a shared
 // one.
-void mqtt_session::read_retained(const wish& w) {
-    const bool wanted = w.retained == mqtt::retain_handling::send ||
-                        (w.retained == mqtt::retain_handling::send_if_new && !w.existed);
-    if (!w.is_own() || mqtt::is_failure(w.reason) || !wanted) {
+void mqtt_session::read_retained(const std::vector<wish>& wishes) {
+    const auto wanted = [](const wish& w) {
+        return w.is_own() && !mqtt::is_failure(w.reason) &&
+               (w.retained == mqtt::retain_handling::send ||
+                (w.retained == mqtt::retain_handling::send_if_new && !w.existed));
+    };
+    std::set<std::string_view> filters;
+    for (const auto& w : wishes) {
+        if (wanted(w)) {
+            filters.insert(w.what.filter);
+        }
+    }
+    if (filters.empty()) {
         return;
     }
     auto& work = consumes().retained;
     if (work == nullptr) {
         work = std::make_unique<retained_work>();
     }
-    work->reads.push_back({.filter = w.filter, .options = w.what});
+    forget_reads(filters);  // one that waits for the same is as good as asked for again
+    for (const auto& w : wishes) {
+        if (wanted(w)) {
+            work->reads.push_back({.filter = w.filter, .options = w.what});
+        }
+    }
+}
+
+void mqtt_session::forget_reads(const std::set<std::string_view>& filters) {
+    std::erase_if(consuming_->retained->reads,
+                  [&](const retained_read& r) { return filters.contains(r.options.filter); });
 }
 
 void mqtt_session::go_on_with_retained() {

@@ -1,36 +1,64 @@
 // Deliveries that a connection's end cuts short, and how the next one goes on with them.
 //
 // A message of the session's own queue returns there, and its position finds it again. What came from elsewhere has to
-// travel with the session's state: a retained message, and a group's, once it has been sent with QoS 2.
+// travel with the session's state: a retained message, and a group's, once it has been sent with QoS 2. It travels from
+// one connection to the next, not over a crash: from when the next one has it on, the state knows ids alone
+// (decision 0020).
 
 #include "broker/session/mqtt_properties.hpp"
 #include "broker/session/mqtt_session.hpp"
+
+#include <algorithm>
 
 namespace linnet::session {
 namespace {
 
 using stage = mqtt_state::stage;
 
-// Bodies that a session's state takes along; a group's message for which there is no room goes to another member.
+// Messages that a session's state takes along. A group's for which there is no room goes to another member, a retained
+// one is forgotten.
 constexpr std::size_t carried_bytes_max = 1024 * 1024;
 
+std::size_t bytes_of(const mqtt_flight& f) {
+    if (f.released) {
+        return 0;  // its message does not travel
+    }
+    const auto& m = *f.d.msg;
+    return m.exchange().size() + m.routing_key().size() + m.properties().size() + m.body_bytes();
+}
+
+// The client has the id, or may have it: PUBREL sets it free, and what the client has of its message is done with.
+mqtt_state::exchange release_of(const mqtt_flight& f) { return {.id = f.id, .at = stage::released}; }
+
 }  // namespace
+
+std::size_t mqtt_session::carried_bytes() const {
+    std::size_t sum = 0;
+    outbound_.for_each([&](const mqtt_flight& f) { sum += f.carried ? bytes_of(f) : 0; });
+    if (consuming_ != nullptr) {
+        for (const auto& f : consuming_->unfinished) {
+            sum += bytes_of(f);
+        }
+    }
+    return sum;
+}
 
 // [MQTT-4.8.2-4] [MQTT-4.8.2-5] What was sent with QoS 2 leaves its group's queue: the session goes on with it, or it
 // ends with the session.
 void mqtt_session::leave_groups() {
-    std::size_t bytes = 0;
+    auto bytes = carried_bytes();
     outbound_.for_each([&](mqtt_flight& f) {
         if (f.of_session || f.qos != 2 || !f.d.queue) {
             return;
         }
-        bytes += f.released ? 0 : f.d.msg->body_bytes();
-        if (kept_ && bytes > carried_bytes_max) {
+        if (kept_ && bytes + bytes_of(f) > carried_bytes_max) {
             return;
         }
+        bytes += bytes_of(f);
         auto message = f.d.msg.share();
         settle_sent(std::exchange(f.d, {}));
         f.d.msg = std::move(message);
+        f.carried = true;
     });
 }
 
@@ -45,6 +73,51 @@ void mqtt_session::take_back(std::vector<core::delivery>& back) {
         }
         back.push_back(std::move(f.d));
     }
+}
+
+// What the next connection goes on with.
+std::vector<mqtt_state::exchange> mqtt_session::exchanges_left() const {
+    std::vector<mqtt_state::exchange> left;
+    auto room = carried_bytes_max - std::min(carried_bytes(), carried_bytes_max);
+    outbound_.for_each([&](const mqtt_flight& f) {
+        if (f.of_session || f.d.queue) {
+            return;
+        }
+        const auto bytes = f.carried ? 0 : bytes_of(f);
+        if (bytes <= room) {
+            room -= bytes;
+            left.push_back(exchange_of(f));
+        } else if (f.qos == 2) {
+            left.push_back(release_of(f));
+        }
+    });
+    if (consuming_ != nullptr) {
+        for (const auto& f : consuming_->unfinished) {
+            left.push_back(exchange_of(f));
+        }
+    }
+    return left;
+}
+
+// What a crash leaves of them: messages may have been finished by then, and would be doubled; ids must not stay taken.
+std::vector<mqtt_state::exchange> mqtt_session::exchanges_to_release() const {
+    std::vector<mqtt_state::exchange> ids;
+    const auto add = [&](const mqtt_flight& f) {
+        if (!f.of_session && !f.d.queue && f.qos == 2) {
+            ids.push_back(release_of(f));
+        }
+    };
+    outbound_.for_each(add);
+    if (consuming_ != nullptr) {
+        std::ranges::for_each(consuming_->unfinished, add);
+    }
+    return ids;
+}
+
+// What the last connection left under way.
+bool mqtt_session::brings_messages() const {
+    return consuming_ != nullptr &&
+           !std::ranges::all_of(consuming_->unfinished, [](const mqtt_flight& f) { return f.released; });
 }
 
 mqtt_state::exchange mqtt_session::exchange_of(const mqtt_flight& f) {
@@ -70,6 +143,7 @@ mqtt_flight mqtt_session::flight_of(const mqtt_state::exchange& e) {
     f.id = e.id;
     f.qos = e.at == stage::sent_qos_1 ? 1 : 2;
     f.released = e.at == stage::released;
+    f.carried = true;
     f.retain = e.retain;
     f.identifier = e.identifier;
     core::message_traits traits;

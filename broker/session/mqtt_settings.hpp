@@ -5,6 +5,8 @@
 #include "protocol/mqtt/reason_code.hpp"
 #include "protocol/mqtt/topic_key.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,6 +36,10 @@ struct mqtt_settings {
     std::uint16_t topic_alias_maximum = 64;  // from a client; 0: none
     std::uint32_t packet_bytes_max = 128U * 1024 * 1024;
     std::uint32_t subscriptions_max = 10'000;  // a session
+    // And what is kept of them, a filter and 9 bytes of each.
+    [[nodiscard]] std::size_t subscription_bytes_max() const noexcept {
+        return std::clamp(std::size_t{100} * subscriptions_max, std::size_t{1} << 20, std::size_t{32} << 20);
+    }
     // What may wait in a connection's output before messages that no queue keeps are dropped.
     std::size_t live_bytes_max = std::size_t{8} * 1024 * 1024;
     // A shared subscription that nobody has come back to for so long is over, with what waits in it. 0: never.

@@ -67,6 +67,7 @@ bool mqtt_subscriptions::put(mqtt_subscription s) {
         return false;
     }
     place = std::make_unique<mqtt_subscription>(std::move(s));
+    filter_bytes_ += place->filter.size();
     ++size_;
     return true;
 }
@@ -95,6 +96,7 @@ bool mqtt_subscriptions::remove(std::string_view filter) {
         return false;
     }
     nodes_[at].subscription.reset();
+    filter_bytes_ -= filter.size();
     --size_;
     prune(at);
     return true;
@@ -114,7 +116,7 @@ void mqtt_subscriptions::prune(index at) {
 void mqtt_subscriptions::clear() {
     nodes_.clear();
     free_.clear();
-    size_ = 0;
+    size_ = filter_bytes_ = 0;
 }
 
 void mqtt_subscriptions::match(std::string_view topic, publisher who, mqtt_match& out) const {
@@ -157,7 +159,8 @@ void mqtt_subscriptions::take(index at, publisher who, mqtt_match& out) const {
         return;
     }
     out.any = true;
-    out.queued = out.queued || !s->live;
+    out.live = out.live || s->live;
+    out.queued = out.queued || (!s->live && !s->binding);
     out.qos = std::max(out.qos, s->qos);
     out.retain_as_published = out.retain_as_published || s->retain_as_published;
     if (s->identifier != 0) {

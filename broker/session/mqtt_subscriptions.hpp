@@ -16,7 +16,8 @@ struct mqtt_subscription {
     std::uint8_t qos = 0;          // granted
     bool no_local = false;
     bool retain_as_published = false;
-    bool live = false;  // bound to the connection itself; else to the session's queue
+    bool live : 1 = false;     // bound to the connection itself; else to the session's queue
+    bool binding : 1 = false;  // to the queue, which is not true yet of all that is published: not kept
 
     bool operator==(const mqtt_subscription&) const = default;
 };
@@ -24,13 +25,14 @@ struct mqtt_subscription {
 // All subscriptions of a session that match one message: it is delivered once [MQTT-3.3.4-2].
 struct mqtt_match {
     bool any = false;
+    bool live = false;    // one of them is bound to the connection
     bool queued = false;  // one of them is bound to the queue: what comes from elsewhere comes from there, too
     bool retain_as_published = false;
     std::uint8_t qos = 0;                    // the highest granted
     std::vector<std::uint32_t> identifiers;  // of all that have one
 
     void clear() noexcept {
-        any = queued = retain_as_published = false;
+        any = live = queued = retain_as_published = false;
         qos = 0;
         identifiers.clear();
     }
@@ -51,6 +53,7 @@ public:
     void clear();
     [[nodiscard]] const mqtt_subscription* find(std::string_view filter) const;
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::size_t filter_bytes() const noexcept { return filter_bytes_; }
 
     // Whether the client published the message itself: subscriptions with No Local are passed over then.
     enum class publisher : std::uint8_t { another, itself };
@@ -89,6 +92,7 @@ private:
     std::vector<node> nodes_;  // nothing while there has been no subscription
     std::vector<index> free_;
     std::size_t size_ = 0;
+    std::size_t filter_bytes_ = 0;  // of all together
 };
 
 }  // namespace linnet::session

@@ -238,6 +238,35 @@ TEST_F(HttpHandler, WhoDoesNotReadIsNotAnsweredFurther) {
     EXPECT_TRUE(l.aborted);
 }
 
+TEST_F(HttpHandler, WhoReadsSlowlyGetsTheWholeAnswer) {
+    const std::string large(2'000'000, 'x');
+    const auto whole = [&](http_responder to) { std::move(to).answer({.body = large}); };
+    // Says nothing more while much of what it has said waits.
+    struct waits final : http_source {
+        progress write(http_body& to) override {
+            to.append(std::string(100'000, 'p'));
+            return ++asked < 20 ? progress::more : progress::waits;
+        }
+        int asked = 0;
+    };
+    const auto streamed = [](http_responder to) {
+        static_cast<void>(std::move(to).stream({}, std::make_unique<waits>()));
+    };
+    for (const auto& answers : std::vector<std::function<void(http_responder)>>{whole, streamed}) {
+        line l(w, settings);
+        l.takes = 50'000;
+        h.on_next = answers;
+        auto said = l.read(ask("GET /v1/a"));
+        for (int looks = 0; looks < 100 && !l.aborted && said.size() < 2'000'000; ++looks) {
+            w.pass(settings.idle_timeout / 2);
+            w.shard->begin_turn();
+            said += l.written();
+        }
+        EXPECT_FALSE(l.aborted);
+        EXPECT_GE(said.size(), 2'000'000U);
+    }
+}
+
 TEST_F(HttpHandler, AnAnswerToNobodyGoesNowhere) {
     h.late = true;
     {

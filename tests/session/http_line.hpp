@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,10 +16,12 @@
 
 namespace linnet::session::test {
 
-// A connection as net::connection makes it, whose socket takes everything, or nothing while it is stuck.
+// A connection as net::connection makes it, whose socket takes everything, so much at a time, or nothing while it is
+// stuck.
 class line final : public host {
 public:
-    explicit line(world& w, const http_settings& s) : out_(w.blocks), talk(*this, *w.shard, s) {}
+    explicit line(world& w, const http_settings& s) : line(w, s, *w.shard) {}
+    line(world& w, const http_settings& s, core::shard& at) : out_(w.blocks), talk(*this, at, s) {}
 
     [[nodiscard]] output& out() noexcept override { return out_; }
     void flush_soon() noexcept override { dirty_ = true; }
@@ -38,6 +42,7 @@ public:
     }
     std::string written() {
         std::string text;
+        auto room = takes;
         do {
             if (std::exchange(hungry_, false) && (!held_.empty() || talk.holds_input())) {
                 feed();
@@ -46,14 +51,16 @@ public:
             talk.before_flush();
             was_high_ = was_high_ || out_.pending() > session::output_high_bytes;
             std::array<iovec, 8> parts;
-            while (!stuck && !out_.empty()) {
+            while (!stuck && room != 0 && !out_.empty()) {
                 const auto n = out_.gather(parts);
                 std::size_t sum = 0;
                 for (std::size_t i = 0; i < n; ++i) {
-                    text.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
-                    sum += parts[i].iov_len;
+                    const auto bytes = std::min(parts[i].iov_len, room - sum);
+                    text.append(static_cast<const char*>(parts[i].iov_base), bytes);
+                    sum += bytes;
                 }
                 out_.consume(sum);
+                room -= sum;
             }
             if (was_high_ && out_.pending() < session::output_low_bytes) {
                 was_high_ = false;
@@ -66,6 +73,7 @@ public:
     bool closing = false;
     bool aborted = false;
     bool stuck = false;
+    std::size_t takes = SIZE_MAX;
 
     [[nodiscard]] std::size_t pending() const noexcept { return out_.pending(); }
     [[nodiscard]] bool reads() const noexcept { return !paused_; }

@@ -5,14 +5,13 @@
 
 #include "broker/session/http_batch.hpp"
 #include "broker/session/http_openapi.hpp"
-#include "tests/session/http_line.hpp"
+#include "tests/session/http_messaging_fixture.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <functional>
-#include <memory>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,90 +29,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-core::broker_options with_shards(std::uint16_t n) {
-    auto o = world::options();
-    o.shards = n;
-    return o;
-}
-
-// A daemon's worth of it: a handler a shard, functions carried between them in turns.
-class HttpMessaging : public ::testing::TestWithParam<std::uint16_t> {
-protected:
-    HttpMessaging() : w(with_shards(GetParam())) {
-        http_messaging_settings m;
-        m.leases_max = 50;
-        for (auto& s : w.shards) {
-            parts.push_back(
-                std::make_unique<http_messaging>(*s, m, all, [this](core::shard_id to, std::function<void()> f) {
-                    posted.emplace_back(to, std::move(f));
-                }));
-            all.push_back(parts.back().get());
-        }
-        settings.handlers = {{.prefix = "/v1/", .handler = parts[0].get()}};
-        settings.logins = &w.logins;
-        w.shard->begin_turn();
-    }
-    ~HttpMessaging() override {
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-            w.shards[i]->begin_turn();
-            parts[i]->stop();
-            while (w.shards[i]->end_turn()) {}
-        }
-        turn();
-    }
-    // Everybody's turn, until nothing is left to carry.
-    void turn() {
-        for (int round = 0; round < 10; ++round) {
-            w.end_turn();
-            for (auto& [to, f] : std::exchange(posted, {})) {
-                w.shards[to.value]->begin_turn();
-                f();
-                while (w.shards[to.value]->end_turn()) {}
-            }
-            w.clock.advance(ns_per_ms);
-            w.turn();
-            w.shard->begin_turn();
-        }
-    }
-    std::string ask(line& l, std::string_view what, std::string_view body = {}, std::string_view more = {},
-                    std::string_view login = "Z3Vlc3Q6Z3Vlc3Q=") {
-        auto text = std::string(what) + " HTTP/1.1\r\nHost: a\r\nAuthorization: Basic " + std::string(login) + "\r\n" +
-                    std::string(more);
-        if (!body.empty()) {
-            text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-        }
-        auto said = l.read(text + "\r\n" + std::string(body));
-        turn();
-        return said + l.written();
-    }
-    std::string ask(std::string_view what, std::string_view body = {}, std::string_view more = {},
-                    std::string_view login = "Z3Vlc3Q6Z3Vlc3Q=") {
-        line l(w, settings);
-        return ask(l, what, body, more, login);
-    }
-    void declare(const std::string& queue, core::value_table arguments = {}) {
-        bool done = false;
-        const auto v = core::topology_view::id_of(*w.shard->topology().find_vhost("/"));
-        parts[0]->ask(v, core::declare_queue{.name = queue, .durable = true, .arguments = std::move(arguments)},
-                      [&](core::reply&& r) { done = r.result.has_value(); });
-        turn();
-        ASSERT_TRUE(done);
-    }
-    static std::string field(const std::string& answer, std::string_view name) {
-        const auto at = answer.find("\r\n" + std::string(name) + ": ");
-        if (at == std::string::npos) {
-            return {};
-        }
-        const auto begin = at + name.size() + 4;
-        return answer.substr(begin, answer.find("\r\n", begin) - begin);
-    }
-
-    world w;
-    http_messaging::peers all;
-    std::vector<std::unique_ptr<http_messaging>> parts;
-    std::vector<std::pair<core::shard_id, std::function<void()>>> posted;
-    http_settings settings;
-};
 INSTANTIATE_TEST_SUITE_P(Shards, HttpMessaging, ::testing::Values(1, 2));
 
 TEST_P(HttpMessaging, WhatIsPublishedIsTakenWithItsProperties) {
@@ -273,6 +188,70 @@ TEST_P(HttpMessaging, RepeatedRequestsPublishOnce) {
     EXPECT_THAT(ask("POST /v1/%2F/q/q", "m", once), Not(HasSubstr("Replayed")));
 }
 
+TEST_P(HttpMessaging, ARepeatedBatchIsPublishedOnce) {
+    const std::string_view lines = "{\"body\":\"a\"}\n{\"body\":\"b\",\"message_id\":\"mine\"}\n";
+    const std::string_view once = "Content-Type: application/x-ndjson\r\nIdempotency-Key: k\r\n";
+    const auto text_of = [](const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); };
+    for (const std::string q : {"one", "two", "three"}) {  // on whatever shards they and their keys are
+        declare(q);
+        const auto first = ask("POST /v1/%2F/q/" + q, lines, once);
+        EXPECT_EQ(text_of(first), "{\"status\":201,\"id\":\"k:1\"}\n{\"status\":201,\"id\":\"mine\"}\n");
+        const auto again = ask("POST /v1/%2F/q/" + q, lines, once);
+        EXPECT_THAT(again, AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Idempotent-Replayed: true\r\n")));
+        EXPECT_EQ(text_of(again), text_of(first));
+        EXPECT_THAT(ask("GET /v1/%2F/q/" + q), EndsWith("a"));
+        EXPECT_THAT(ask("GET /v1/%2F/q/" + q), EndsWith("b"));
+        EXPECT_THAT(ask("GET /v1/%2F/q/" + q), StartsWith("HTTP/1.1 204 "));
+    }
+    // One of which nothing was published may be tried again.
+    EXPECT_THAT(ask("POST /v1/%2F/x/amq.default/later", lines, once), HasSubstr("{\"status\":404,"));
+    declare("later");
+    EXPECT_THAT(ask("POST /v1/%2F/x/amq.default/later", lines, once),
+                AllOf(HasSubstr("{\"status\":201,"), Not(HasSubstr("Replayed"))));
+    const auto longer = "Content-Type: application/x-ndjson\r\nIdempotency-Key: " + std::string(201, 'k') + "\r\n";
+    EXPECT_THAT(ask("POST /v1/%2F/q/later", lines, longer), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_P(HttpMessaging, TheLatestOfAnswersThatAreKeptStay) {
+    declare("q");
+    std::string lines;
+    for (int i = 0; i < 1000; ++i) {
+        lines += "{}\n";
+    }
+    const auto ask_with = [&](int key) {
+        return ask("POST /v1/%2F/q/q", lines,
+                   "Content-Type: application/x-ndjson\r\nIdempotency-Key: k" + std::to_string(key) + "\r\n");
+    };
+    for (int key = 0; key < 10; ++key) {
+        EXPECT_THAT(ask_with(key), AllOf(StartsWith("HTTP/1.1 200 "), Not(HasSubstr("Replayed"))));
+    }
+    EXPECT_THAT(ask_with(9), HasSubstr("Replayed"));
+    EXPECT_THAT(ask_with(0), Not(HasSubstr("Replayed"))) << "each is some 30 kB";
+}
+
+TEST_P(HttpMessaging, WhatNoLeaseIsThereForStaysInItsQueue) {
+    declare("q");
+    std::string lines;
+    for (int i = 0; i < 60; ++i) {
+        lines += "{\"body\":\"m\"}\n";
+    }
+    ask("POST /v1/%2F/q/q", lines, "Content-Type: application/x-ndjson\r\n");
+    const auto taken = [](const std::string& answer) {
+        return std::ranges::count(answer.substr(answer.find("\r\n\r\n") + 4), '\n');
+    };
+    const auto first = ask("GET /v1/%2F/q/q?max=48");
+    EXPECT_EQ(taken(first), 48);
+    EXPECT_EQ(taken(ask("GET /v1/%2F/q/q?max=20")), 2) << "as many as there may still be";
+    for (const auto* of : {"", "?max=20", "?wait=5"}) {
+        EXPECT_THAT(ask("GET /v1/%2F/q/q" + std::string(of)), StartsWith("HTTP/1.1 429 ")) << of;
+    }
+    EXPECT_EQ(field(ask("GET /v1/%2F/q/q?lease=0"), "Delivery-Attempt"), "1") << "that takes no lease";
+    const auto begin = first.find("{\"lease\":\"") + 10;
+    EXPECT_THAT(ask("DELETE /v1/%2F/leases/" + first.substr(begin, first.find('"', begin) - begin)),
+                StartsWith("HTTP/1.1 204 "));
+    EXPECT_EQ(field(ask("GET /v1/%2F/q/q"), "Delivery-Attempt"), "1") << "no attempt was spent";
+}
+
 TEST_P(HttpMessaging, WhatLeadsNowhereIsToldSo) {
     EXPECT_THAT(ask("POST /v1/%2F/q/none", "m"), StartsWith("HTTP/1.1 404 "));
     EXPECT_THAT(ask("POST /v1/%2F/x/none/key", "m"), StartsWith("HTTP/1.1 404 "));
@@ -426,6 +405,50 @@ TEST_P(HttpMessaging, AReaderOfTopicsThatWasCutOffGoesOnWhereItWas) {
     EXPECT_THAT(data_in(ask(other, listen)), IsEmpty()) << "who has seen nothing misses nothing";
     line asks(w, settings);
     EXPECT_THAT(data_in(ask(asks, std::string(listen) + "&after=" + second)), ElementsAre("3", "4", "5"));
+}
+
+// Wherever the history is, and whichever shard it comes back to.
+TEST_P(HttpMessaging, AReaderOfTopicsGoesOnOnAnotherShard) {
+    if (parts.size() == 1) {
+        GTEST_SKIP() << "there is no other";
+    }
+    auto there = settings;
+    there.handlers = {{.prefix = "/v1/", .handler = parts[1].get()}};
+    for (const std::string topic : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+        const auto listen = "GET /v1/%2F/events?topic=" + topic;
+        const auto publish = [&](std::string_view body) {
+            ask("POST /v1/%2F/t/" + topic, body, "Content-Type: text/plain\r\n");
+        };
+        std::string last;
+        std::vector<std::string> seen;
+        int published = 0;
+        for (int visit = 0; visit < 6; ++visit) {
+            const bool away = visit % 2 == 1;
+            line stays(w, settings);  // now and then somebody keeps the other shard's tail
+            if (visit % 3 == 0) {
+                ask(stays, listen);
+            }
+            line l(w, away ? there : settings, *w.shards[away ? 1 : 0]);
+            w.shards[away ? 1 : 0]->begin_turn();
+            auto said = ask(l, listen, {}, last.empty() ? "" : "Last-Event-ID: " + last + "\r\n");
+            publish(std::to_string(++published));
+            publish(std::to_string(++published));
+            said += l.written();
+            EXPECT_THAT(said, Not(HasSubstr("event: gap")));
+            for (const auto& [id, data] : events_in(said)) {
+                last = id;
+                seen.push_back(data);
+            }
+            l.talk.on_peer_closed();
+            turn();
+            publish(std::to_string(++published));  // while it is away
+        }
+        std::vector<std::string> all;
+        for (int i = 1; i < published; ++i) {
+            all.push_back(std::to_string(i));
+        }
+        EXPECT_EQ(seen, all) << topic;
+    }
 }
 
 TEST_P(HttpMessaging, AReaderOfTopicsIsToldAtOnceWhereItIs) {

@@ -318,6 +318,84 @@ private:
     std::vector<std::string> broken_;
 };
 
+// Until all that was asked for has been answered, over prompt disks.
+void settle(durable_ground& g, mqtt_peer& p) {
+    for (int i = 0; i < 10; ++i) {
+        p.run();
+        g.cluster.settle();
+    }
+}
+
+// What it hears when it has come back.
+std::string welcome_of(durable_ground& g, mqtt_peer& p) {
+    p.connect("me", {.clean = false});
+    settle(g, p);
+    return p.said();
+}
+
+// A retained message lies in no queue of the client's: its session alone knows how far it had come. Once the next
+// connection goes on with it a crash forgets it; that connection may have finished it.
+TEST(MqttDurable, WhatHasBeenFinishedIsNotSentAgainAfterACrash) {
+    disk_images cut_short;
+    disk_images left;
+    {
+        durable_ground g(some_options(1, 1));
+        mqtt_peer publisher(g, "publisher");
+        publisher.retain("r", "value", 2, 1);
+        settle(g, publisher);
+        {
+            mqtt_peer me(g);
+            EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
+            me.subscribe("r", 2);
+            settle(g, me);
+            EXPECT_EQ(me.said(), "SUBACK 1 02\nPUBLISH r value qos 2 id 32768 retain");
+        }
+        g.cluster.settle();
+        cut_short = g.cluster.crash(1);
+        mqtt_peer me(g);
+        EXPECT_EQ(welcome_of(g, me), "CONNACK present 00\nPUBLISH r value qos 2 id 32768 dup retain");
+        me.pubrec(32768);
+        EXPECT_EQ(me.said(), "PUBREL 32768");
+        me.pubcomp(32768);
+        settle(g, me);
+        left = g.cluster.crash(1);
+    }
+    {
+        durable_ground g(some_options(1, 1), std::move(cut_short));
+        mqtt_peer me(g);
+        EXPECT_EQ(welcome_of(g, me), "CONNACK present 00\nPUBLISH r value qos 2 id 32768 dup retain");
+    }
+    durable_ground g(some_options(1, 1), std::move(left));
+    mqtt_peer me(g);
+    EXPECT_EQ(welcome_of(g, me), "CONNACK present 00\nPUBREL 32768") << "the id is free again, in any case";
+    me.pubcomp(32768);
+    EXPECT_EQ(me.said(), "");
+}
+
+// [MQTT-3.1.4-3] Also of one whose own CONNACK is still waiting for the disk.
+TEST(MqttDurable, WhoComesWhileTheFirstIsStillBeingLetInGetsTheName) {
+    for (std::size_t at = 0; at < 2; ++at) {
+        durable_ground g(some_options(2, 2));
+        g.cluster.medium(0).set_prompt(false);
+        g.cluster.medium(1).set_prompt(false);
+        mqtt_peer first(g, g.cluster.at(at));
+        mqtt_peer second(g, g.cluster.at(0));
+        first.connect("me", {.clean = false});
+        g.cluster.settle();
+        second.connect("me", {.clean = false});
+        g.cluster.settle();
+        EXPECT_EQ(first.said() + second.said(), "");
+        g.finish();
+        for (int i = 0; i < 10; ++i) {
+            first.run();
+            second.run();
+            g.cluster.settle();
+        }
+        EXPECT_TRUE(first.closed);
+        EXPECT_EQ(second.said(), "CONNACK present 00");
+    }
+}
+
 constexpr std::uint64_t points_a_run = 50;
 
 [[nodiscard]] std::uint64_t points_wanted() {

@@ -117,6 +117,13 @@ TEST(MqttSubscriptions, MatchAsEachFilterAlone) {
         }
         return text;
     };
+    const auto filter_bytes = [](const std::map<std::string, mqtt_subscription>& of) {
+        std::size_t sum = 0;
+        for (const auto& [text, s] : of) {
+            sum += text.size();
+        }
+        return sum;
+    };
     for (int round = 0; round < 300; ++round) {
         mqtt_subscriptions all;
         std::map<std::string, mqtt_subscription> model;
@@ -128,12 +135,15 @@ TEST(MqttSubscriptions, MatchAsEachFilterAlone) {
                 auto s = filter(text, random() % 50, random() % 3);
                 s.no_local = random() % 4 == 0;
                 s.retain_as_published = random() % 4 == 0;
+                s.live = random() % 2 == 0;
+                s.binding = !s.live && random() % 2 == 0;
                 ASSERT_EQ(all.put(s), model.count(text) == 0);
                 model[text] = s;
             } else {
                 ASSERT_EQ(all.remove(text), model.erase(text) == 1) << text;
             }
             ASSERT_EQ(all.size(), model.size());
+            ASSERT_EQ(all.filter_bytes(), filter_bytes(model));
         }
         for (int look = 0; look < 60; ++look) {
             const auto name = words({"a", "b", "c", "", "$x"}, 5);
@@ -144,6 +154,8 @@ TEST(MqttSubscriptions, MatchAsEachFilterAlone) {
             for (const auto& [text, s] : model) {
                 if (mqtt::filter_matches(text, name) && !(s.no_local && publisher == who::itself)) {
                     expected.any = true;
+                    expected.live |= s.live;
+                    expected.queued |= !s.live && !s.binding;
                     expected.qos = std::max(expected.qos, s.qos);
                     expected.retain_as_published |= s.retain_as_published;
                     if (s.identifier != 0) {
@@ -154,6 +166,8 @@ TEST(MqttSubscriptions, MatchAsEachFilterAlone) {
             std::sort(got.identifiers.begin(), got.identifiers.end());
             std::sort(expected.identifiers.begin(), expected.identifiers.end());
             ASSERT_EQ(got.any, expected.any) << name;
+            ASSERT_EQ(got.live, expected.live) << name;
+            ASSERT_EQ(got.queued, expected.queued) << name;
             ASSERT_EQ(got.qos, expected.qos) << name;
             ASSERT_EQ(got.retain_as_published, expected.retain_as_published) << name;
             ASSERT_EQ(got.identifiers, expected.identifiers) << name;

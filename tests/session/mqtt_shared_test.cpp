@@ -59,6 +59,36 @@ TEST(MqttShared, WhatWaitsForAnIdGoesToAnotherOnceTheSubscriptionHasEnded) {
     EXPECT_NE(b.said().find("PUBLISH t 2"), std::string::npos);
 }
 
+// The group's queue is the first member's: it ends with the members of one that is not kept. Who is kept makes it anew,
+// and as its own.
+TEST(MqttShared, AKeptMemberOutlivesTheQueueOfAPassingOne) {
+    world w;
+    mqtt_peer publisher(w, "publisher");
+    {
+        mqtt_peer passing(w, "passing", v5);
+        passing.subscribed("$share/g/t", 1);
+        mqtt_peer kept(w, "kept", {.clean = false});
+        kept.subscribed("$share/g/t", 1);
+        kept.subscribed("own", 1);
+    }
+    w.turn();
+    publisher.publish("own", "1", 1, 1);
+    publisher.publish("t", "nobody's", 1, 2);
+    {
+        mqtt_peer kept(w, "kept", {.clean = false});
+        EXPECT_EQ(kept.welcome, "CONNACK present 00\nPUBLISH own 1 qos 1 id 1");
+        kept.puback(1);
+        publisher.publish("t", "2", 1, 3);
+        EXPECT_EQ(kept.said(), "PUBLISH t 2 qos 1 id 32768");
+        kept.puback(32768);
+    }
+    publisher.publish("t", "3", 1, 4);
+    mqtt_peer kept(w, "kept", {.clean = false});
+    EXPECT_EQ(kept.welcome, "CONNACK present 00\nPUBLISH t 3 qos 1 id 32768");
+    kept.unsubscribe("$share/g/t");
+    EXPECT_EQ(kept.said(), "UNSUBACK 1");
+}
+
 // [MQTT-3.3.4-9] Who takes any number gets as many as there are ids, and then waits.
 TEST(MqttQueue, GivesOutNoMoreIdsThanThereAre) {
     world w;
