@@ -113,19 +113,27 @@ void transport::end_output() noexcept {
 
 namespace {
 
+// By its type: two bytes of a BMPString are one letter, and not two of another name. Empty: it is no name.
 [[nodiscard]] std::string text_of(const ASN1_STRING* s) {
-    const auto* data = ASN1_STRING_get0_data(s);
-    std::string text(reinterpret_cast<const char*>(data), static_cast<std::size_t>(ASN1_STRING_length(s)));
+    unsigned char* data = nullptr;
+    const int n = ASN1_STRING_to_UTF8(&data, s);
+    if (n < 0) {
+        return {};
+    }
+    std::string text(reinterpret_cast<const char*>(data), static_cast<std::size_t>(n));
+    OPENSSL_free(data);
     return text.find('\0') == std::string::npos ? text : std::string{};
 }
 
+// The first one decides, as with RabbitMQ: one that is no name is not passed over for the next.
 [[nodiscard]] std::string alternative_name(X509* certificate) {
     auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
     std::string found;
-    for (int i = 0; names != nullptr && found.empty() && i < sk_GENERAL_NAME_num(names); ++i) {
+    for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names); ++i) {
         const auto* name = sk_GENERAL_NAME_value(names, i);
         if (name->type == GEN_DNS || name->type == GEN_EMAIL) {
             found = text_of(name->d.ia5);
+            break;
         }
     }
     GENERAL_NAMES_free(names);
@@ -135,8 +143,8 @@ namespace {
 [[nodiscard]] std::string common_name(X509* certificate) {
     auto* subject = X509_get_subject_name(certificate);
     const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (at < 0) {
-        return {};
+    if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) {
+        return {};  // none, or nobody can say which
     }
     return text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 }

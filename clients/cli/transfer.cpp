@@ -25,7 +25,9 @@ public:
             // For confirms it is worth waiting longer: a disk may take its time.
             auto event = client_.next(open_.empty() ? patience : std::max(patience, plan_.timeout));
             if (!event) {
-                return tl::unexpected{event.error()};
+                report_.broken = event.error();
+                report_.unsettled = open_.size();
+                return report_;
             }
             if (!*event) {
                 break;

@@ -6,7 +6,8 @@
 // Threads:  the caller's.
 // Bounds:   as many messages as the queue held at the start, so that what arrives meanwhile, and what comes back, is
 //           left alone. Of a message under way its numbers are kept, not its body.
-// Fails:    with the broker's words; what was under way is in the queue still.
+// Fails:    with the broker's words, in the report once anything has been published; what was under way is in the queue
+//           still.
 #pragma once
 
 #include "clients/cli/amqp_client.hpp"
@@ -31,8 +32,9 @@ struct transfer_report {
     std::uint64_t carried = 0;
     std::uint64_t kept = 0;  // not chosen
     std::uint64_t refused = 0;
-    std::string why_refused;      // of the first
-    std::uint64_t unsettled = 0;  // published, and neither confirmed nor refused
+    std::string why_refused;        // of the first
+    std::uint64_t unsettled = 0;    // published, and neither confirmed nor refused
+    std::optional<failure> broken;  // what ended it before its time
 };
 
 // Closes the client unless it fails: when this returns, what stays is in its queue again.

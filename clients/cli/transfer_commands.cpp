@@ -9,7 +9,14 @@
 namespace linnet::cli {
 namespace {
 
-const std::initializer_list<std::string_view> dead_letter_headers = {std::string_view{"x-death"},
+// What made the broker do more with a message than route it, when it was published first: send copies elsewhere, keep
+// it as its topic's last value.
+const std::initializer_list<std::string_view> publishing_headers = {std::string_view{"CC"}, std::string_view{"BCC"},
+                                                                    std::string_view{"x-retain"}};
+const std::initializer_list<std::string_view> dead_letter_headers = {std::string_view{"CC"},
+                                                                     std::string_view{"BCC"},
+                                                                     std::string_view{"x-retain"},
+                                                                     std::string_view{"x-death"},
                                                                      std::string_view{"x-first-death-exchange"},
                                                                      std::string_view{"x-first-death-queue"},
                                                                      std::string_view{"x-first-death-reason"},
@@ -44,21 +51,34 @@ std::optional<origin> origin_of(const amqp_message& message) {
                   text("queue"), text("reason")};
 }
 
-// Without the marks of its deaths: with them a broker would see a cycle and drop it when it dies again.
-amqp_message as_published(const amqp_message& message, const origin& from) {
+// Published again by us: it goes to one place, and the user who published it first is not the one who does so now.
+amqp_message fresh_from(const amqp_message& message, std::initializer_list<std::string_view> left_out,
+                        bool keeps_its_time) {
     auto fresh = message;
+    const auto view = amqp::basic_properties_view::parse(wire::as_bytes(message.properties));
+    if (!view) {
+        return fresh;
+    }
+    auto builder = amqp::basic_properties_builder{*view};
+    auto table = amqp::table_builder{};
+    if (const auto headers = view->headers()) {
+        table.put_all_but(*headers, left_out);
+        builder.set_headers(table.view());
+    }
+    builder.remove(amqp::property::user_id);
+    if (!keeps_its_time) {
+        builder.remove(amqp::property::expiration);
+    }
+    fresh.properties = builder.encode();
+    return fresh;
+}
+
+// Without the marks of its deaths: with them a broker would see a cycle and drop it when it dies again. Its own time
+// was up once; the queue's still counts.
+amqp_message as_published(const amqp_message& message, const origin& from) {
+    auto fresh = fresh_from(message, dead_letter_headers, false);
     fresh.exchange = from.exchange;
     fresh.routing_key = from.routing_key;
-    const auto view = amqp::basic_properties_view::parse(wire::as_bytes(message.properties));
-    if (const auto headers = view ? view->headers() : std::nullopt) {
-        auto table = amqp::table_builder{};
-        table.put_all_but(*headers, dead_letter_headers);
-        auto builder = amqp::basic_properties_builder{*view};
-        builder.set_headers(table.view());
-        // Its own time was up once; the queue's still counts.
-        builder.remove(amqp::property::expiration);
-        fresh.properties = builder.encode();
-    }
     return fresh;
 }
 
@@ -90,6 +110,13 @@ exit_code carry_out(const invocation& call, transfer_plan plan, const target& at
     }
     tell(call, fmt::format("{}{} {}, {} stay", plan.dry_run ? "would have " : "", plan.verb, report->carried,
                            report->kept + report->refused));
+    if (report->broken) {
+        auto why = *report->broken;
+        why.next = fmt::format(
+            "{} were under way: they are in the queue still, and may be where they were to go as well.",
+            report->unsettled);
+        return complain(call.name(), why);
+    }
     if (report->unsettled != 0) {
         return complain(call.name(),
                         {exit_code::partial, fmt::format("{} were not confirmed in time", report->unsettled),
@@ -111,7 +138,7 @@ exit_code move_messages(const invocation& call) {
         return complain(call.name(), at ? plan.error() : at.error());
     }
     plan->choose = [&call, to_exchange = call.has("exchange")](const amqp_delivery& delivery) {
-        auto message = delivery.message;
+        auto message = fresh_from(delivery.message, publishing_headers, true);
         message.exchange = to_exchange ? call.value("exchange") : "";
         message.routing_key = to_exchange ? call.value("key", message.routing_key) : call.word("to");
         return std::optional{std::move(message)};

@@ -15,25 +15,18 @@ namespace {
 using linnet::test::from_hex;
 using linnet::test::to_hex;
 
-// One function for all pairs of methods: the macro in each would take a minute to compile.
-void add_failure(std::string_view got, std::string_view expected) {
-    ADD_FAILURE() << got << " instead of " << expected;
-}
-
-// Expects one method, equal to the one given.
-template <method Expected>
-struct expect_same {
-    const Expected& expected;
+// What was read, and its bytes written anew. One visitor for all methods: one for each of them, told of each, takes
+// four minutes to compile under the sanitizers.
+struct read_back {
+    std::string_view name;
+    std::string frame;
     int calls = 0;
 
     template <method Method>
     void operator()(const Method& m) {
         ++calls;
-        if constexpr (std::is_same_v<Method, Expected>) {
-            EXPECT_TRUE(test::same(m, expected)) << Method::name;
-        } else {
-            add_failure(Method::name, Expected::name);
-        }
+        name = Method::name;
+        append_method(frame, test::golden_channel, m);
     }
 };
 
@@ -47,9 +40,11 @@ void check_golden(const Method& m, std::string_view hex) {
     const auto found = decode_frame(bytes, 0);
     ASSERT_TRUE(found) << Method::name;
     EXPECT_EQ(found->channel, test::golden_channel);
-    expect_same<Method> same{m};
-    EXPECT_EQ(visit_method(found->payload, same), std::nullopt) << Method::name;
-    EXPECT_EQ(same.calls, 1);
+    read_back read;
+    EXPECT_EQ(visit_method(found->payload, read), std::nullopt) << Method::name;
+    EXPECT_EQ(read.calls, 1);
+    EXPECT_EQ(read.name, Method::name);
+    EXPECT_EQ(to_hex(wire::as_bytes(read.frame)), hex) << Method::name;
 }
 
 TEST(AmqpMethods, LookAsPikaMakesThem) {
