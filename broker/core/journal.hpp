@@ -73,7 +73,7 @@ public:
         std::uint64_t count = 0;
     };
     void record_settled(owner_uid owner, std::span<const run> runs);
-    // It came back, or was received: after a crash it is to have that many attempts, and received_bit.
+    // It came back, or was received: after a crash it is to have that many attempts, and received_bit, had_bit.
     void record_attempts(owner_uid owner, position pos, std::uint32_t attempts);
     // Before a clean end: what lies below may have been delivered before, which an unclean start found and the next one
     // cannot know.

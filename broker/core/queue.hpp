@@ -169,8 +169,10 @@ public:
     [[nodiscard]] enqueue_result enqueue(message_ptr m);
     // Does this message have to be recorded here? One look on the hot path.
     [[nodiscard]] bool records(const message& m) const noexcept { return durable_ && m.persistent(); }
-    // After a crash: it was there before.
-    [[nodiscard]] bool in_doubt(position pos) const noexcept { return pos < delivered_below_; }
+    // Its successor may be there already: a crash came between, or an end before anybody was told.
+    [[nodiscard]] bool in_doubt(const queue_item& item) const noexcept {
+        return item.pos < delivered_below_ || (item.redelivered && item.pos < recovered_end_);
+    }
     [[nodiscard]] const queue_keeping& keeping() const noexcept { return keeping_; }
     [[nodiscard]] admission admit(const message& m);
     [[nodiscard]] position take_position() noexcept { return next_position_++; }
@@ -392,7 +394,8 @@ private:
     // Of a queue_item or an index_entry: as it is recorded.
     template <class Item>
     [[nodiscard]] static std::uint32_t attempts_of(const Item& i) noexcept {
-        return i.delivery_count | (i.received ? received_bit : 0U);
+        return std::min(i.delivery_count, attempts_mask) | (i.received ? received_bit : 0U) |
+               (i.redelivered ? had_bit : 0U);
     }
     void note_attempts(const queue_item& item);
     void forget_deadline(position pos);

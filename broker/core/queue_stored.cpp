@@ -628,7 +628,7 @@ void queue::on_recovered(const recovered_message& m) {
     e.pos = m.pos;
     e.where = m.where;
     e.body_bytes = m.body_bytes;
-    e.delivery_count = m.attempts & ~received_bit;
+    e.delivery_count = m.attempts & attempts_mask;
     e.received = (m.attempts & received_bit) != 0;
     e.deadline = e.received ? 0 : deadline_of(m);
     e.state = entry_state::paged;
@@ -674,7 +674,7 @@ void queue::on_recovered_attempts(position pos, std::uint32_t attempts) {
     if (!f) {
         return;
     }
-    f.in->index.set_attempts(f.at, attempts & ~received_bit, true);
+    f.in->index.set_attempts(f.at, attempts & attempts_mask, true);
     if ((attempts & received_bit) != 0) {
         const auto now_at = *f.in->index.find(pos);
         with_deadline_ -= f.in->index.get(now_at).deadline != 0 ? 1 : 0;
@@ -707,7 +707,7 @@ void queue::on_clean_end() {
     for (auto& l : lanes_) {
         l.index.sweep(dying_from_, dying_below_, [&](const index_entry& e) {
             if (e.state == entry_state::dying && !e.fleeting) {
-                keeping_.log->record_attempts(keeping_.uid, e.pos, attempts_of(e));
+                keeping_.log->record_attempts(keeping_.uid, e.pos, attempts_of(e) | had_bit);
             }
             return false;
         });

@@ -18,7 +18,7 @@
 //              bits, priority, protocol (+ 64: it has an id), stored at (8 bytes), [time to live], [due (8 bytes)],
 //              [deaths {bytes, ...}], bytes of exchange, key, properties and body, and these four themselves
 //   settled    version, owner, runs, {zigzag distance of its first from the end of the run before, count}...
-//   attempts   version, owner, position, attempts: how many have failed, and received_bit
+//   attempts   version, owner, position, attempts: how many have failed, received_bit, had_bit
 //   doubt      version, owner, position: what lies below may have been delivered before
 //   keys       version, owner, then what the owner wants kept (see dedup_window)
 //   group_end  version: the records before it that say `more` are whole

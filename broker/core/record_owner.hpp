@@ -22,6 +22,9 @@ struct stored_ref {
 
 // In what is recorded of a message's attempts, beside their number: its consumer has it (delivery::received).
 inline constexpr std::uint32_t received_bit = 0x8000'0000;
+// ... or somebody had it, whatever became of that.
+inline constexpr std::uint32_t had_bit = 0x4000'0000;
+inline constexpr std::uint32_t attempts_mask = had_bit - 1;
 
 // What recovery tells of a message without reading its body into memory.
 struct recovered_message {
@@ -54,7 +57,7 @@ public:
     [[nodiscard]] virtual record_range place_of(position pos) const = 0;
     // Does the record at that place still stand for `pos`? Asked when its segment is to be cleaned.
     [[nodiscard]] bool holds(position pos, log_position at) const { return place_of(pos).at == at; }
-    // How often that message has been tried, and received_bit, as far as it was recorded (journal::record_attempts):
+    // How often that message has been tried, and those bits, as far as it was recorded (journal::record_attempts):
     // goes into the copy, since the record that said so may be dropped with its segment.
     [[nodiscard]] virtual std::uint32_t attempts(position pos) const {
         static_cast<void>(pos);

@@ -66,9 +66,9 @@ void shard_state::on_dead(const queue& q, queue_item&& item, death_reason why) {
         item.msg.reset();
         return;
     }
-    const position pos = item.pos;
+    const bool in_doubt = q.in_doubt(item);
     dead.push_back({std::move(item), why, q.spec().name, q.spec().vhost, *s.dead_letter_exchange,
-                    s.dead_letter_routing_key, q.self(), q.in_doubt(pos)});
+                    s.dead_letter_routing_key, q.self(), in_doubt});
 }
 
 void shard_state::bury_dead() {

@@ -176,6 +176,7 @@ void http_session::on_end() {
         stop();
         watch_grant();
         phase_ = phase::answering;
+        rights_changed_ = false;
         call_ = std::make_shared<http_call>();
         call_->port = this;
         served_->handler->on_request(view(), http_responder(call_));
@@ -424,6 +425,8 @@ void http_session::on_rights_changed() {
     } else if (phase_ == phase::streaming && endless_) {
         finish_stream();
         hang_up();
+    } else {
+        rights_changed_ = true;  // events that have not begun yet
     }
 }
 

@@ -190,7 +190,8 @@ private:
     // Its answer, while it is streamed.
     std::unique_ptr<http_source> source_;
     bool source_wanted_ = false;
-    bool endless_ = false;  // events: nobody can tell that some are missing
+    bool endless_ = false;         // events: nobody can tell that some are missing
+    bool rights_changed_ = false;  // since it was asked for what is being answered
     http::stream_form form_ = http::stream_form::nothing;
     std::unique_ptr<http::gzip_writer> zip_;
     next_piece next_piece_;

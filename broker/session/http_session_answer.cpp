@@ -242,6 +242,10 @@ void http_session::streamed(http_answer head, std::unique_ptr<http_source> body)
         out.append(head.body);
         out.pass_on();
     }
+    if (endless_ && rights_changed_) {
+        finish_stream();
+        hang_up();
+    }
 }
 
 void http_session::woken() {

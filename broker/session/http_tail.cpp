@@ -84,10 +84,12 @@ void http_tail_feed::bind_next() {
 
 void http_tail_feed::started(const core::consumer_info&) {
     live_ = true;
-    for (const auto& f : followers_) {
+    // Those of this shard may leave at once.
+    const auto all = followers_;
+    for (const auto& f : all) {
         tell(f, [epoch = epoch_, last = last_](http_tail& t) { t.began(epoch, last); });
     }
-    if (followers_.empty()) {
+    if (followers_.empty() && !ended()) {
         linger();
     }
 }
@@ -182,13 +184,20 @@ void http_tail_feed::look_back(const tail_follower& f, std::uint64_t ticket, con
             back.missed = first - 1 - after.offset;
         }
         for (const auto& e : kept_) {
-            if (e.number > after.offset) {
+            if (e.number > after.offset && who->here != nullptr) {
+                back.here.push_back({e.number, e.said.share()});
+            } else if (e.number > after.offset) {
                 back.events.push_back({e.number, std::string(wire::as_text(e.said->body()))});
             }
         }
     }
-    // By value: a function that travels is copied.
-    tell(*who, [ticket, back = std::move(back)](http_tail& t) { t.resumed(ticket, tail_look_back(back)); });
+    if (who->here != nullptr) {
+        who->here->resumed(ticket, back);
+        return;
+    }
+    tell(*who, [ticket, all = std::make_shared<const tail_look_back>(std::move(back))](http_tail& t) {
+        t.resumed(ticket, *all);
+    });
 }
 
 void http_tail_feed::linger() {
@@ -275,7 +284,7 @@ void http_tail::open(guest g) {
     });
 }
 
-void http_tail::resumed(std::uint64_t ticket, tail_look_back&& back) {
+void http_tail::resumed(std::uint64_t ticket, const tail_look_back& back) {
     auto found = resuming_.extract(ticket);
     if (!found) {
         return;
@@ -284,6 +293,9 @@ void http_tail::resumed(std::uint64_t ticket, tail_look_back&& back) {
         auto events = std::make_unique<http_tail_source>(*this, epoch_);
         if (back.gap) {
             events->tell_gap(back.gap_end, back.missed);
+        }
+        for (const auto& e : back.here) {
+            events->add(e.number, e.said);
         }
         for (const auto& e : back.events) {
             events->add(e.number, message_of(e.text));

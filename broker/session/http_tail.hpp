@@ -53,13 +53,18 @@ struct tail_event {
     std::string text;
 };
 using tail_events = std::vector<tail_event>;
+struct kept_event {
+    std::uint64_t number = 0;
+    core::message_ptr said;
+};
 
 // What has come behind a place in a history.
 struct tail_look_back {
     bool gap = false;                     // events are gone:
     std::uint64_t gap_end = 0;            // up to there,
     std::optional<std::uint64_t> missed;  // so many; without a number nobody knows how many
-    tail_events events;
+    std::vector<kept_event> here;         // to a reader on the feed's shard,
+    tail_events events;                   // to another
 };
 
 // A shard's tail, by what that shard calls it.
@@ -95,10 +100,6 @@ public:
     void look_back(const tail_follower& f, std::uint64_t ticket, const event_place& after);
 
 private:
-    struct kept_event {
-        std::uint64_t number = 0;
-        core::message_ptr said;
-    };
     struct follower_entry {
         tail_follower who;
         http_tail* here = nullptr;  // on this shard
@@ -160,7 +161,7 @@ public:
     void began(std::uint64_t epoch, std::uint64_t last);
     void add(std::uint64_t number, const core::message_ptr& said);
     void add(const tail_events& events);
-    void resumed(std::uint64_t ticket, tail_look_back&& back);
+    void resumed(std::uint64_t ticket, const tail_look_back& back);
     void lost(const core::error& why);
 
 private:

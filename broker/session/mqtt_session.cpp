@@ -488,8 +488,11 @@ void mqtt_session::release(parting how) {
         core::detach_client d{.ticket = ticket_};
         d.has_queue = has_queue;
         if (phase_ == phase::running) {
-            d.state = std::move(state);
             d.expiry_s = agreed_.expiry_s;
+        }
+        if (phase_ == phase::running || kept_) {
+            // Before CONNACK, too: what the last connection left is here by now, and nowhere else.
+            d.state = std::move(state);
         }
         if (how == parting::with_will && phase_ == phase::running && will_ != nullptr) {
             d.words = std::move(*will_);

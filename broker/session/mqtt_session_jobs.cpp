@@ -238,6 +238,17 @@ void mqtt_session::answered_connect(core::reply&& r) {
     // A group that a kept and a passing session share has one queue, the first one's.
     const bool is_there = j.at == step::declare && j.rebuilding != 0 && !r.result &&
                           r.result.error().kind == error_kind::precondition_failed;
+    const bool is_groups = j.rebuilding != 0 && (j.at == step::declare || j.at == step::bind);
+    if (!r.result && !is_there && is_groups) {
+        log_trouble(fmt::format("'{}' is not consumed any more: {}", sources_[j.rebuilding].options.filter,
+                                r.result.error().text));
+        forget_source(sources_[j.rebuilding]);
+        j.wishes.clear();
+        j.next = j.rebuilding + 1;
+        j.rebuilt = false;
+        j.at = step::consume;
+        return;
+    }
     if (!r.result && !is_there && j.at != step::consume && j.at != step::unbind) {
         const auto& e = r.result.error();
         const bool forbidden = e.kind == error_kind::access_refused;

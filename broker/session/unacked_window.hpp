@@ -177,6 +177,7 @@ private:
         if (kept > size_ / 4) {
             return false;
         }
+        drop_settled_old();
         for (std::uint64_t i = 0; i < size_; ++i) {
             auto& s = slots_[(head_ + i) & (capacity_ - 1)];
             if (s.is != state::hole) {
@@ -193,6 +194,9 @@ private:
         if (++trims_ <= old_.size()) {
             return;
         }
+        drop_settled_old();
+    }
+    void drop_settled_old() noexcept {
         trims_ = 0;
         note_old(
             -static_cast<std::int64_t>(std::erase_if(old_, [](const old_one& o) { return o.s.is == state::hole; })));

@@ -38,7 +38,10 @@ public:
         // What has no confirm by now has gone, perhaps; twice is better than never: with the connection's end it is in
         // the queue again, as is what stays.
         report_.unsettled = open_.size();
-        return client_.close().map([&] { return report_; });
+        if (const auto closed = client_.close(); !closed) {
+            report_.broken = closed.error();
+        }
+        return report_;
     }
 
 private:

@@ -112,9 +112,8 @@ exit_code carry_out(const invocation& call, transfer_plan plan, const target& at
                            report->kept + report->refused));
     if (report->broken) {
         auto why = *report->broken;
-        why.next = fmt::format(
-            "{} were under way: they are in the queue still, and may be where they were to go as well.",
-            report->unsettled);
+        why.next = fmt::format("{} were under way: they, and the last ones before them, may be in both places.",
+                               report->unsettled);
         return complain(call.name(), why);
     }
     if (report->unsettled != 0) {

@@ -393,11 +393,13 @@ TEST(Durable, ADeadLetterInDoubtAtACleanStopSaysSoAndNoOtherDoes) {
                                    {"x-max-priority", make_int64(2)}};
     disk_images left;
     std::string from;
+    std::string to;
     {
         durable_cluster c({.shards = 2, .logs = 2});
         test_session s(c.at(0));
         from = c.name_on(s, 0, "from", arguments);
-        c.bind_to(s, "amq.fanout", c.name_on(s, 1, "to"));
+        to = c.name_on(s, 1, "to");
+        c.bind_to(s, "amq.fanout", to);
         for (const std::uint8_t priority : {0, 1}) {
             auto& home = c.enter(0);
             const auto* v = home.topology().find_vhost(c.vhost());
@@ -427,6 +429,16 @@ TEST(Durable, ADeadLetterInDoubtAtACleanStopSaysSoAndNoOtherDoes) {
         s.got.push_back(std::move(*d));
     }
     EXPECT_EQ(redelivered, (std::map<std::string, bool>{{"h", true}, {"l", false}}));
+    // Dead-lettered again: the second one tells that there may be a first.
+    c.enter(0).settle({&s.got.front(), 1}, settlement::rejected);
+    s.got.erase(s.got.begin());
+    c.settle();
+    std::vector<bool> dead;
+    while (auto d = c.get_from(s, to)) {
+        dead.push_back(d->redelivered);
+        s.got.push_back(std::move(*d));
+    }
+    EXPECT_EQ(dead, (std::vector<bool>{false, true}));
 }
 
 TEST(Durable, ADeadLetterIsThereOnceWithinOneLog) {

@@ -524,8 +524,8 @@ TEST_F(ItemRing, IsInOrderWhateverComesAndGoes) {
     }
 }
 
-// What moves, not how long it takes: with a move of half of the ring for each of them this would be 10^10 moves.
-TEST_F(ItemRing, TakesBackWhatTwoHeldInTurnWithoutMovingItAllEachTime) {
+// With half of the ring moved for each of them these would be 10^10 moves.
+TEST_F(ItemRing, TakesBackWhatTwoHeldInTurn) {
     constexpr position many = 400'000;
     for (const bool from_above : {false, true}) {
         item_ring ring;

@@ -29,7 +29,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-INSTANTIATE_TEST_SUITE_P(Shards, HttpMessaging, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Shards, HttpMessaging, ::testing::Values(1, 2, 3));
 
 TEST_P(HttpMessaging, WhatIsPublishedIsTakenWithItsProperties) {
     for (const std::string q : {"one", "two", "three"}) {  // on whatever shards they are

@@ -372,6 +372,38 @@ TEST(MqttDurable, WhatHasBeenFinishedIsNotSentAgainAfterACrash) {
     EXPECT_EQ(me.said(), "");
 }
 
+// The one that had it from the state is gone before its CONNACK.
+TEST(MqttDurable, WhatIsUnderWayOutlastsAConnectionThatIsNotLetIn) {
+    durable_ground g(some_options(1, 1));
+    mqtt_peer publisher(g, "publisher");
+    publisher.retain("r", "value", 2, 1);
+    settle(g, publisher);
+    {
+        mqtt_peer me(g);
+        EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
+        me.subscribe("r", 2);
+        settle(g, me);
+        EXPECT_EQ(me.said(), "SUBACK 1 02\nPUBLISH r value qos 2 id 32768 retain");
+    }
+    g.cluster.settle();
+    g.cluster.medium(0).set_prompt(false);
+    {
+        mqtt_peer me(g, g.cluster.at(0));
+        me.connect("me", {.clean = false});
+        for (int i = 0; i < 4; ++i) {
+            g.cluster.settle();
+            me.run();
+        }
+        EXPECT_EQ(me.said(), "");
+    }
+    g.cluster.settle();
+    g.finish();
+    g.cluster.medium(0).set_prompt(true);
+    g.cluster.settle();
+    mqtt_peer me(g);
+    EXPECT_EQ(welcome_of(g, me), "CONNACK present 00\nPUBLISH r value qos 2 id 32768 dup retain");
+}
+
 // [MQTT-3.1.4-3] Also of one whose own CONNACK is still waiting for the disk.
 TEST(MqttDurable, WhoComesWhileTheFirstIsStillBeingLetInGetsTheName) {
     for (std::size_t at = 0; at < 2; ++at) {

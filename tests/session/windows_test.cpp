@@ -113,6 +113,26 @@ TEST(UnackedWindow, KeepsFewSlotsForAFewThatAreNeverSettled) {
     EXPECT_LE(window.slots(), 1100U);
 }
 
+// Also where many are settled at once, and what needs no ack comes between.
+TEST(UnackedWindow, KeepsFewSlotsHoweverTheyAreSettled) {
+    unacked_window window;
+    for (int round = 0; round < 300; ++round) {
+        for (std::uint64_t n = 0; n < 24; ++n) {
+            window.push(numbered(n), 0);
+        }
+        for (int hole = 0; hole < 1100; ++hole) {
+            window.push_hole();
+        }
+        window.any_of(0, window.next_tag() - 1, [&](std::uint64_t, unacked_window::slot& s) {
+            static_cast<void>(window.take(s));
+            return false;
+        });
+        window.trim();
+        ASSERT_EQ(window.live(), 0U);
+        ASSERT_LE(window.slots(), 1200U) << "round " << round;
+    }
+}
+
 // Every publish is confirmed once, refusals as such, never before it has been settled.
 TEST(ConfirmWindow, SaysEveryOutcomeOnceAndInOrder) {
     const auto seed = std::random_device{}();
