@@ -54,7 +54,9 @@ void amqp_channel::settle(std::uint64_t tag, bool multiple, settlement how) {
         });
         return;
     }
-    if (how == settlement::accepted) [[likely]] {
+    if (how == settlement::accepted && !multiple) [[likely]] {
+        ack(*named);
+    } else if (how == settlement::accepted) {
         each_live(first, last, [this](std::uint64_t, unacked_window::slot& s) { ack(s); });
     } else {
         std::vector<core::delivery> batch;
