@@ -98,7 +98,7 @@ void http_tail_feed::take(core::delivery&& d) {
     text_.clear();
     const auto id = event_place{epoch_, ++last_}.text();
     append_message_event(text_, id, wish_.name, *d.msg, home().reader_of(*d.msg));
-    kept_event e{last_, core::make_message(shard().pool(), {}, {}, {}, wire::as_bytes(text_), {})};
+    shared_event e{last_, core::make_message(shard().pool(), {}, {}, {}, wire::as_bytes(text_), {})};
     bool elsewhere = false;
     for (const auto& f : followers_) {
         if (f.here != nullptr) {
@@ -116,7 +116,7 @@ void http_tail_feed::take(core::delivery&& d) {
     keep(std::move(e));
 }
 
-void http_tail_feed::keep(kept_event e) {
+void http_tail_feed::keep(shared_event e) {
     kept_bytes_ += e.said->body_bytes();
     kept_.push_back(std::move(e));
     while (kept_.size() > kept_events_max || kept_bytes_ > kept_bytes_max) {

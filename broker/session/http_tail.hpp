@@ -53,7 +53,8 @@ struct tail_event {
     std::string text;
 };
 using tail_events = std::vector<tail_event>;
-struct kept_event {
+// An event as readers of one shard share it: the body of a message.
+struct shared_event {
     std::uint64_t number = 0;
     core::message_ptr said;
 };
@@ -63,7 +64,7 @@ struct tail_look_back {
     bool gap = false;                     // events are gone:
     std::uint64_t gap_end = 0;            // up to there,
     std::optional<std::uint64_t> missed;  // so many; without a number nobody knows how many
-    std::vector<kept_event> here;         // to a reader on the feed's shard,
+    std::vector<shared_event> here;       // to a reader on the feed's shard,
     tail_events events;                   // to another
 };
 
@@ -112,7 +113,7 @@ private:
     };
 
     void bind_next();
-    void keep(kept_event e);
+    void keep(shared_event e);
     void send();
     void tell(const follower_entry& f, std::function<void(http_tail&)> what);
     void lose_all(const core::error& why);
@@ -131,7 +132,7 @@ private:
     std::vector<follower_entry> followers_;
     std::uint64_t epoch_ = 0;
     std::uint64_t last_ = 0;  // event there was; the first one is 1
-    std::deque<kept_event> kept_;
+    std::deque<shared_event> kept_;
     std::size_t kept_bytes_ = 0;
     tail_events unsent_;  // to other shards
     sender sender_;
@@ -213,17 +214,12 @@ public:
     void lose_tail();
 
 private:
-    struct event {
-        std::uint64_t number = 0;
-        core::message_ptr said;  // its body
-    };
-
     [[nodiscard]] bool has_next() const noexcept override { return !waiting_.empty(); }
     void write_next(http_body& to) override;
 
     http_tail* tail_;
     const std::uint64_t epoch_;
-    std::deque<event> waiting_;
+    std::deque<shared_event> waiting_;
     std::size_t bytes_ = 0;
     std::uint64_t dropped_ = 0;
     std::uint64_t dropped_last_ = 0;  // the latest of them

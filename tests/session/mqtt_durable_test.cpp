@@ -333,6 +333,20 @@ std::string welcome_of(durable_ground& g, mqtt_peer& p) {
     return p.said();
 }
 
+// "me" leaves while a retained message of QoS 2 is under way to it.
+void leave_one_under_way(durable_ground& g, mqtt_peer& publisher) {
+    publisher.retain("r", "value", 2, 1);
+    settle(g, publisher);
+    {
+        mqtt_peer me(g);
+        EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
+        me.subscribe("r", 2);
+        settle(g, me);
+        EXPECT_EQ(me.said(), "SUBACK 1 02\nPUBLISH r value qos 2 id 32768 retain");
+    }
+    g.cluster.settle();
+}
+
 // A retained message lies in no queue of the client's: its session alone knows how far it had come. Once the next
 // connection goes on with it a crash forgets it; that connection may have finished it.
 TEST(MqttDurable, WhatHasBeenFinishedIsNotSentAgainAfterACrash) {
@@ -341,16 +355,7 @@ TEST(MqttDurable, WhatHasBeenFinishedIsNotSentAgainAfterACrash) {
     {
         durable_ground g(some_options(1, 1));
         mqtt_peer publisher(g, "publisher");
-        publisher.retain("r", "value", 2, 1);
-        settle(g, publisher);
-        {
-            mqtt_peer me(g);
-            EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
-            me.subscribe("r", 2);
-            settle(g, me);
-            EXPECT_EQ(me.said(), "SUBACK 1 02\nPUBLISH r value qos 2 id 32768 retain");
-        }
-        g.cluster.settle();
+        leave_one_under_way(g, publisher);
         cut_short = g.cluster.crash(1);
         mqtt_peer me(g);
         EXPECT_EQ(welcome_of(g, me), "CONNACK present 00\nPUBLISH r value qos 2 id 32768 dup retain");
@@ -376,16 +381,7 @@ TEST(MqttDurable, WhatHasBeenFinishedIsNotSentAgainAfterACrash) {
 TEST(MqttDurable, WhatIsUnderWayOutlastsAConnectionThatIsNotLetIn) {
     durable_ground g(some_options(1, 1));
     mqtt_peer publisher(g, "publisher");
-    publisher.retain("r", "value", 2, 1);
-    settle(g, publisher);
-    {
-        mqtt_peer me(g);
-        EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
-        me.subscribe("r", 2);
-        settle(g, me);
-        EXPECT_EQ(me.said(), "SUBACK 1 02\nPUBLISH r value qos 2 id 32768 retain");
-    }
-    g.cluster.settle();
+    leave_one_under_way(g, publisher);
     g.cluster.medium(0).set_prompt(false);
     {
         mqtt_peer me(g, g.cluster.at(0));
