@@ -47,6 +47,7 @@ public:
     disk_result<file_id> open(std::string_view) override { return file_id{0}; }
     disk_result<std::uint64_t> size(file_id) override { return std::uint64_t{0}; }
     void close(file_id) override {}
+    void seal(file_id) override {}
     disk_result<void> rename(std::string_view, std::string_view) override { return {}; }
     disk_result<void> remove(std::string_view) override { return {}; }
     disk_result<void> sync_folder() override { return {}; }

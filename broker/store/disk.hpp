@@ -19,6 +19,9 @@ struct disk_error {
     int code = 0;
     std::string what;  // "create 00000003.log"
 };
+// What passes: room on the disk comes back, and so do descriptors and memory.
+[[nodiscard]] bool lacks_room(int error) noexcept;
+[[nodiscard]] bool lacks_means(int error) noexcept;
 template <class T>
 using disk_result = result<T, disk_error>;
 
@@ -58,8 +61,12 @@ public:
     [[nodiscard]] virtual disk_result<file_id> open(std::string_view name) = 0;
     [[nodiscard]] virtual disk_result<std::uint64_t> size(file_id f) = 0;
     virtual void close(file_id f) = 0;
+    // For now nothing is written to it, and it may be read: its descriptor may go while others need one, and comes back
+    // with the next use. Of what is sealed only so many have one. The next write() ends it.
+    virtual void seal(file_id f) = 0;
     // Refuses to replace a file. One that is open stays so.
     [[nodiscard]] virtual disk_result<void> rename(std::string_view from, std::string_view to) = 0;
+    // One that is open can only be closed after that.
     [[nodiscard]] virtual disk_result<void> remove(std::string_view name) = 0;
     // Names created, renamed and removed before are so for good.
     [[nodiscard]] virtual disk_result<void> sync_folder() = 0;

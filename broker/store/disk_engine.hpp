@@ -14,6 +14,9 @@ namespace linnet::store {
 struct disk_file {
     int fd = -1;
     bool writes_sync = false;  // O_DSYNC: a write is durable when it returns
+    // Transfers that the engine has begun and poll() has not brought back: until then the descriptor stays. The
+    // owner's thread only.
+    unsigned under_way = 0;
     // The errno of the first sync that failed. The kernel may have dropped the pages and report the next sync as
     // good, so this file is never believed again.
     std::atomic<int> sync_failed = 0;
@@ -25,7 +28,8 @@ struct disk_file {
 // How operations get under way: the part of disk.hpp that io_uring and a thread do differently.
 //
 // Threads: one.
-// Owns:    what is under way; waits for it when it ends. Borrows the folder, the files and the eventfd.
+// Owns:    what is under way, and counts it in its file; waits for it when it ends. Borrows the folder, the files and
+//          the eventfd.
 class disk_engine {
 public:
     disk_engine() = default;

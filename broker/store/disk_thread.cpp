@@ -33,6 +33,11 @@ struct preparing {
     std::uint64_t tag = 0;
 };
 
+struct outcome {
+    completion done;
+    disk_file* file = nullptr;  // a transfer's
+};
+
 // What goes from the owner to the thread at once.
 struct batch {
     std::vector<transfer> writes;
@@ -65,9 +70,11 @@ public:
     }
 
     void write(disk_file& f, std::uint64_t offset, std::span<const std::uint8_t> from, std::uint64_t tag) override {
+        ++f.under_way;
         gathered_.writes.push_back({&f, offset, from, {}, tag, 0});
     }
     void read(disk_file& f, std::uint64_t offset, std::span<std::uint8_t> into, std::uint64_t tag) override {
+        ++f.under_way;
         gathered_.reads.push_back({&f, offset, {}, into, tag, 0});
     }
     void prepare(std::string name, std::uint64_t bytes, std::uint64_t tag) override {
@@ -91,7 +98,7 @@ private:
     [[nodiscard]] std::optional<batch> take(bool block);
     void carry_out(batch& b);
     void get_on(std::deque<preparing>& all);
-    void publish(std::span<const completion> done);
+    void publish(std::span<const outcome> done);
     void ring() const noexcept;
 
     // Constant.
@@ -105,7 +112,7 @@ private:
     std::condition_variable work_;
     std::condition_variable done_;
     batch submitted_;
-    std::deque<completion> finished_;
+    std::deque<outcome> finished_;
     int event_fd_ = -1;
     bool ending_ = false;
     // Last, for it uses all the others.
@@ -130,9 +137,14 @@ std::size_t thread_engine::poll(std::span<completion> into) {
     }
     const std::lock_guard lock(mutex_);
     const std::size_t n = std::min(into.size(), finished_.size());
-    const auto end = finished_.begin() + static_cast<std::ptrdiff_t>(n);
-    std::copy(finished_.begin(), end, into.begin());
-    finished_.erase(finished_.begin(), end);
+    for (completion& c : into.first(n)) {
+        const outcome& o = finished_.front();
+        c = o.done;
+        if (o.file != nullptr) {
+            --o.file->under_way;
+        }
+        finished_.pop_front();
+    }
     any_finished_.store(!finished_.empty(), std::memory_order_relaxed);
     return n;
 }
@@ -185,13 +197,13 @@ void thread_engine::carry_out(batch& b) {
             }
         }
     }
-    std::vector<completion> done;
+    std::vector<outcome> done;
     for (const transfer& t : b.writes) {
-        done.push_back({t.tag, t.error});
+        done.push_back({{t.tag, t.error}, t.file});
     }
     publish(std::exchange(done, {}));
     for (const transfer& t : b.reads) {
-        done.push_back({t.tag, read_whole(t.file->fd, t.offset, t.into)});
+        done.push_back({{t.tag, read_whole(t.file->fd, t.offset, t.into)}, t.file});
     }
     publish(done);
 }
@@ -203,13 +215,13 @@ void thread_engine::get_on(std::deque<preparing>& all) {
     preparing& first = all.front();
     first.job->do_step();
     if (first.job->next() == preparation::step::done) {
-        const completion done{first.tag, first.job->error()};
+        const outcome done{{first.tag, first.job->error()}, nullptr};
         all.pop_front();
         publish({&done, 1});
     }
 }
 
-void thread_engine::publish(std::span<const completion> done) {
+void thread_engine::publish(std::span<const outcome> done) {
     if (done.empty()) {
         return;
     }

@@ -21,7 +21,7 @@ enum class task_kind : std::uint8_t { unused, write, read, prepare };
 
 struct task {
     task_kind kind = task_kind::unused;
-    int fd = -1;
+    disk_file* file = nullptr;  // a transfer's
     std::uint64_t offset = 0;
     std::uint8_t* at = nullptr;
     std::size_t left = 0;
@@ -114,15 +114,17 @@ uring_engine::~uring_engine() {
 void uring_engine::write(disk_file& f, std::uint64_t offset, std::span<const std::uint8_t> from, std::uint64_t tag) {
     // The kernel only reads from it.
     auto* at = const_cast<std::uint8_t*>(from.data());
-    add({task_kind::write, f.fd, offset, at, from.size(), tag, nullptr});
+    ++f.under_way;
+    add({task_kind::write, &f, offset, at, from.size(), tag, nullptr});
 }
 
 void uring_engine::read(disk_file& f, std::uint64_t offset, std::span<std::uint8_t> into, std::uint64_t tag) {
-    add({task_kind::read, f.fd, offset, into.data(), into.size(), tag, nullptr});
+    ++f.under_way;
+    add({task_kind::read, &f, offset, into.data(), into.size(), tag, nullptr});
 }
 
 void uring_engine::prepare(std::string name, std::uint64_t bytes, std::uint64_t tag) {
-    add({task_kind::prepare, -1, 0, nullptr, 0, tag,
+    add({task_kind::prepare, nullptr, 0, nullptr, 0, tag,
          std::make_unique<preparation>(in_, std::move(name), bytes, preparation::content::filled)});
 }
 
@@ -166,8 +168,8 @@ void uring_engine::start(std::uint32_t index) {
     // The kernel carries at most 2 GiB at once, and says how far it came.
     const auto length = static_cast<unsigned>(std::min<std::size_t>(t.left, std::size_t{1} << 30));
     switch (t.kind) {
-        case task_kind::write: ::io_uring_prep_write(sqe, t.fd, t.at, length, t.offset); break;
-        case task_kind::read: ::io_uring_prep_read(sqe, t.fd, t.at, length, t.offset); break;
+        case task_kind::write: ::io_uring_prep_write(sqe, t.file->fd, t.at, length, t.offset); break;
+        case task_kind::read: ::io_uring_prep_read(sqe, t.file->fd, t.at, length, t.offset); break;
         case task_kind::prepare: fill_in(sqe, *t.job); break;
         case task_kind::unused: LINNET_ASSERT(false, "task {} is not in use", index);
     }
@@ -252,6 +254,9 @@ void uring_engine::took_step(task& t, int result) {
 
 void uring_engine::complete(task& t, int error) {
     finished_.push_back({t.tag, error});
+    if (t.file != nullptr) {
+        --t.file->under_way;
+    }
     t = {};
 }
 

@@ -23,8 +23,19 @@ namespace linnet::store {
 namespace {
 
 struct owned_file final : disk_file {
-    unique_fd descriptor;
+    std::string name;
+    unique_fd descriptor;  // none: sealed, and not in use
+    bool sealed = false;
+
+    void have(unique_fd one) {
+        descriptor = std::move(one);
+        fd = descriptor.get();
+    }
 };
+
+// Of sealed files so many keep their descriptors beside those that are in use: what reads a long queue goes from one to
+// the next, and some of them read side by side.
+constexpr std::size_t sealed_open_max = 8;
 
 auto failed(int error, std::string what) { return fail(disk_error{error, std::move(what)}); }
 
@@ -48,6 +59,7 @@ public:
     disk_result<file_id> open(std::string_view name) override;
     disk_result<std::uint64_t> size(file_id f) override;
     void close(file_id f) override;
+    void seal(file_id f) override;
     disk_result<void> rename(std::string_view from, std::string_view to) override;
     disk_result<void> remove(std::string_view name) override;
     disk_result<void> sync_folder() override;
@@ -67,11 +79,22 @@ public:
 
 private:
     [[nodiscard]] owned_file& at(file_id f) const;
+    // The same, with its descriptor; an errno when there is none to be had.
+    [[nodiscard]] result<owned_file*, int> ready(file_id f);
+    // A descriptor; -errno when there is none to be had, not even by closing others of ours.
+    [[nodiscard]] int open_named(const std::string& name);
+    [[nodiscard]] bool close_one_sealed();
+    // Down to that many, but for those in use.
+    void close_sealed(std::size_t leave);
+    void unseal(file_id f);
     [[nodiscard]] std::string name_of(std::string_view name) const { return path_ + "/" + std::string(name); }
     [[nodiscard]] folder_access access() const { return {folder_.get(), direct_}; }
     [[nodiscard]] int start_engine();
     // The engine, unless there is none to be had: then the operation is completed with the reason.
     [[nodiscard]] disk_engine* engine_for(std::uint64_t tag);
+    // The same of a file with its descriptor.
+    [[nodiscard]] owned_file* file_for(file_id f, std::uint64_t tag);
+    void refuse(std::uint64_t tag, int error);
     void ring_bell() const;
 
     // Constant.
@@ -83,6 +106,7 @@ private:
     bool ring_;  // io_uring, as far as is known
     int event_fd_ = -1;
     std::vector<std::unique_ptr<owned_file>> files_;
+    std::vector<file_id> sealed_open_;  // sealed ones that have a descriptor, the one unused the longest first
     std::vector<completion> refused_;
     std::unique_ptr<disk_engine> engine_;  // last: it ends first
 };
@@ -156,20 +180,27 @@ disk_result<file_id> file_disk::create(std::string_view name, std::uint64_t byte
     return open(name);
 }
 
+int file_disk::open_named(const std::string& name) {
+    const int access = means_.read_only ? O_RDONLY : O_RDWR;
+    for (;;) {
+        const int flags = access | (direct_ ? O_DIRECT : 0) | (ring_ ? O_DSYNC : 0);
+        const int fd = open_at(folder_.get(), name.c_str(), flags, 0);
+        if (fd == -EINVAL && means_.read_only && direct_) {
+            direct_ = false;  // which could not be tried out
+        } else if ((fd != -EMFILE && fd != -ENFILE) || !close_one_sealed()) {
+            return fd;
+        }
+    }
+}
+
 disk_result<file_id> file_disk::open(std::string_view name) {
     auto f = std::make_unique<owned_file>();
-    const int access = means_.read_only ? O_RDONLY : O_RDWR;
-    const int flags = access | (direct_ ? O_DIRECT : 0) | (ring_ ? O_DSYNC : 0);
-    const int fd = open_at(folder_.get(), std::string(name).c_str(), flags, 0);
-    if (fd == -EINVAL && means_.read_only && direct_) {
-        direct_ = false;  // which could not be tried out
-        return open(name);
-    }
+    f->name = name;
+    const int fd = open_named(f->name);
     if (fd < 0) {
         return failed(-fd, "open " + name_of(name));
     }
-    f->descriptor = unique_fd(fd);
-    f->fd = fd;
+    f->have(unique_fd(fd));
     f->writes_sync = ring_;
     const auto unused = std::ranges::find_if(files_, [](const auto& file) { return file == nullptr; });
     const auto index = static_cast<file_id>(unused - files_.begin());
@@ -183,20 +214,28 @@ disk_result<file_id> file_disk::open(std::string_view name) {
 
 disk_result<std::uint64_t> file_disk::size(file_id f) {
     struct stat status {};
-    if (::fstat(at(f).fd, &status) != 0) {
-        return failed(errno, "ask for the size of a file in " + path_);
+    const auto file = ready(f);
+    const int error = !file ? file.error() : ::fstat((*file)->fd, &status) != 0 ? errno : 0;
+    if (error != 0) {
+        return failed(error, "ask for the size of a file in " + path_);
     }
     return static_cast<std::uint64_t>(status.st_size);
 }
 
 void file_disk::close(file_id f) {
-    static_cast<void>(at(f));
+    LINNET_ASSERT(at(f).under_way == 0, "{} of {} is in use", at(f).name, path_);
+    std::erase(sealed_open_, f);
     files_[f].reset();
 }
 
 disk_result<void> file_disk::rename(std::string_view from, std::string_view to) {
-    return succeeded(rename_new(folder_.get(), std::string(from).c_str(), std::string(to).c_str()),
-                     "rename " + name_of(from) + " to " + std::string(to));
+    const int error = rename_new(folder_.get(), std::string(from).c_str(), std::string(to).c_str());
+    for (const auto& file : files_) {
+        if (error == 0 && file != nullptr && file->name == from) {
+            file->name = to;
+        }
+    }
+    return succeeded(error, "rename " + name_of(from) + " to " + std::string(to));
 }
 
 disk_result<void> file_disk::remove(std::string_view name) {
@@ -204,22 +243,74 @@ disk_result<void> file_disk::remove(std::string_view name) {
                      "remove " + name_of(name));
 }
 
+// ---- Descriptors -----------------------------------------------------------------------------------
+
+result<owned_file*, int> file_disk::ready(file_id f) {
+    owned_file& file = at(f);
+    if (file.fd < 0) {
+        const int fd = open_named(file.name);
+        if (fd < 0) {
+            return fail(-fd);
+        }
+        file.have(unique_fd(fd));
+    }
+    if (file.sealed && (sealed_open_.empty() || sealed_open_.back() != f)) {
+        std::erase(sealed_open_, f);
+        close_sealed(sealed_open_max - 1);
+        sealed_open_.push_back(f);
+    }
+    return &file;
+}
+
+bool file_disk::close_one_sealed() {
+    const auto unused = std::ranges::find_if(sealed_open_, [this](file_id f) { return at(f).under_way == 0; });
+    if (unused == sealed_open_.end()) {
+        return false;
+    }
+    at(*unused).have({});
+    sealed_open_.erase(unused);
+    return true;
+}
+
+void file_disk::close_sealed(std::size_t leave) {
+    while (sealed_open_.size() > leave && close_one_sealed()) {}
+}
+
+void file_disk::seal(file_id f) {
+    if (std::exchange(at(f).sealed, true)) {
+        return;
+    }
+    sealed_open_.push_back(f);
+    close_sealed(sealed_open_max);
+}
+
+void file_disk::unseal(file_id f) {
+    if (std::exchange(at(f).sealed, false)) {
+        std::erase(sealed_open_, f);
+    }
+}
+
 disk_result<void> file_disk::sync_folder() { return succeeded(sync_file(folder_.get()), "sync " + path_); }
 
 disk_result<void> file_disk::read_now(file_id f, std::uint64_t offset, std::span<std::uint8_t> into) {
-    return succeeded(read_whole(at(f).fd, offset, into), "read from " + path_);
+    const auto file = ready(f);
+    return succeeded(file ? read_whole((*file)->fd, offset, into) : file.error(), "read from " + path_);
 }
 
 disk_result<void> file_disk::write_now(file_id f, std::uint64_t offset, std::span<const std::uint8_t> from) {
-    int error = write_whole(at(f).fd, offset, from);
+    const auto file = ready(f);
+    int error = file ? write_whole((*file)->fd, offset, from) : file.error();
     if (error == 0) {
-        error = at(f).sync();
+        error = (*file)->sync();
     }
     return succeeded(error, "write to " + path_);
 }
 
 // Also where our own writes need none: those before may have been made otherwise.
-disk_result<void> file_disk::sync_now(file_id f) { return succeeded(sync_data(at(f).fd), "sync a file of " + path_); }
+disk_result<void> file_disk::sync_now(file_id f) {
+    const auto file = ready(f);
+    return succeeded(file ? sync_data((*file)->fd) : file.error(), "sync a file of " + path_);
+}
 
 disk_result<std::uint64_t> file_disk::free_bytes() {
     struct statvfs status {};
@@ -253,10 +344,23 @@ int file_disk::start_engine() {
 
 disk_engine* file_disk::engine_for(std::uint64_t tag) {
     if (const int error = start_engine(); error != 0) {
-        refused_.push_back({tag, error});
-        ring_bell();
+        refuse(tag, error);
     }
     return engine_.get();
+}
+
+owned_file* file_disk::file_for(file_id f, std::uint64_t tag) {
+    const auto file = ready(f);
+    if (!file) {
+        refuse(tag, file.error());
+        return nullptr;
+    }
+    return *file;
+}
+
+void file_disk::refuse(std::uint64_t tag, int error) {
+    refused_.push_back({tag, error});
+    ring_bell();
 }
 
 void file_disk::ring_bell() const {
@@ -267,14 +371,19 @@ void file_disk::ring_bell() const {
 }
 
 void file_disk::write(file_id f, std::uint64_t offset, std::span<const std::uint8_t> from, std::uint64_t tag) {
-    if (disk_engine* e = engine_for(tag); e != nullptr) {
-        e->write(at(f), offset, from, tag);
+    disk_engine* const e = engine_for(tag);
+    owned_file* const file = e != nullptr ? file_for(f, tag) : nullptr;
+    if (file != nullptr) {
+        unseal(f);
+        e->write(*file, offset, from, tag);
     }
 }
 
 void file_disk::read(file_id f, std::uint64_t offset, std::span<std::uint8_t> into, std::uint64_t tag) {
-    if (disk_engine* e = engine_for(tag); e != nullptr) {
-        e->read(at(f), offset, into, tag);
+    disk_engine* const e = engine_for(tag);
+    owned_file* const file = e != nullptr ? file_for(f, tag) : nullptr;
+    if (file != nullptr) {
+        e->read(*file, offset, into, tag);
     }
 }
 

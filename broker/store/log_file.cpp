@@ -235,8 +235,10 @@ std::size_t file_log::take_completions() {
         total += n;
     }
     // After a failure nothing is believed any more, not even what was well before it.
-    if (total > 0 && !failed())
+    if (total > 0 && !failed()) {
         durable_ = std::max(durable_, batches_.release_written());
+        chain_.seal_below(geometry_.number(durable_));
+    }
     return total;
 }
 
@@ -266,6 +268,7 @@ void file_log::tick(mono_ns /*now*/) {
     if (durable_ == batches_.end() && !failed())
         rest();
     note_cut();
+    reads_.retry();
     if (!chain_.blocked())
         return;
     chain_.retry();

@@ -203,7 +203,7 @@ log_reads::stretch log_reads::neighbours(const request& r, std::size_t first, co
 }
 
 bool log_reads::may_read_ahead(const request& r) const noexcept {
-    if (r.planned >= r.which.size() || r.pieces.size() >= pieces_max || under_way_ >= reads_ahead_max)
+    if (r.planned >= r.which.size() || r.pieces.size() >= pieces_max || under_way_ >= reads_ahead_max || waits_)
         return false;
     std::size_t held = 0;
     for (const piece& p : r.pieces)
@@ -226,7 +226,7 @@ void log_reads::read_ahead(request& r) {
 }
 
 void log_reads::begin_read(request& r, const stretch& what) {
-    if (under_way_ >= reads_max)
+    if (under_way_ >= reads_max || waits_)
         return;
     segment& s = *chain_.find(geometry_.number(what.from));
     const std::uint32_t offset = geometry_.offset(what.from);
@@ -257,6 +257,10 @@ void log_reads::on_read(std::uint64_t tag, int error) {
         --under_way_;
         p->under_way = false;
         p->error = error;
+        if (lacks_means(error)) {
+            waits_ = true;
+            drop_piece(*r, p);
+        }
         drop_shown(*r);
         return;
     }
@@ -279,7 +283,7 @@ void log_reads::drop_shown(request& r) {
 bool log_reads::ask_for_less(request& r, std::uint32_t bytes) {
     if (r.retried == r.at)
         return false;
-    if (under_way_ < reads_max) {
+    if (under_way_ < reads_max && !waits_) {
         r.retried = r.at;
         drop_refused(r);
         const std::size_t index = r.reads_on() ? 0 : r.shown;

@@ -38,6 +38,8 @@ public:
     void add(core::log_position from, std::uint32_t bytes_max, core::log_reader& into);
     // Goes on with all requests as far as they get without the disk. True: something was shown.
     bool run(core::log_position begin, core::log_position durable);
+    // What could not be read for lack of descriptors or memory may be tried again.
+    void retry() noexcept { waits_ = false; }
     void on_read(std::uint64_t tag, int error);
 
     [[nodiscard]] bool empty() const noexcept { return requests_.empty(); }
@@ -135,6 +137,7 @@ private:
     std::deque<std::unique_ptr<request>> requests_;
     std::uint64_t next_tag_ = 0;
     std::size_t under_way_ = 0;
+    bool waits_ = false;  // no read begins until retry()
     core::log_position begin_ = 0;
     core::log_position durable_ = 0;
     bool shown_any_ = false;

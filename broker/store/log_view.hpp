@@ -31,6 +31,7 @@ public:
     [[nodiscard]] disk_result<file_id> open(std::string_view name) override;
     [[nodiscard]] disk_result<std::uint64_t> size(file_id f) override;
     void close(file_id f) override;
+    void seal(file_id f) override { under_.seal(f); }
     [[nodiscard]] disk_result<void> rename(std::string_view, std::string_view) override { return {}; }
     [[nodiscard]] disk_result<void> remove(std::string_view) override { return {}; }
     [[nodiscard]] disk_result<void> sync_folder() override { return {}; }

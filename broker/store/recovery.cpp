@@ -197,6 +197,8 @@ recovery::outcome recovery::add_segment(std::uint64_t number, const words& name)
         return fail(fmt::format("{}: {}", name, h.error()));
     if (auto fits = check(*h, number, *size); !fits)
         return fail(fmt::format("{} {}", name, fits.error()));
+    if (!out_.segments.empty())
+        disk_.seal(out_.segments.back().file);
     out_.geometry.bytes = h->bytes;
     out_.last_epoch = std::max(out_.last_epoch, h->epoch);
     out_.segments.push_back(

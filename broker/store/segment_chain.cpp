@@ -3,19 +3,9 @@
 #include "broker/base/assert.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 namespace linnet::store {
-namespace {
-
-// What passes: room on the disk comes back, and so do descriptors and memory.
-bool may_pass(int error) noexcept {
-    return error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENFILE || error == ENOMEM ||
-           error == EAGAIN;
-}
-
-}  // namespace
 
 segment_chain::segment_chain(disk& d, const segment_geometry& g, const identity& who, std::deque<segment> segments,
                              std::vector<spare> spares)
@@ -24,9 +14,12 @@ segment_chain::segment_chain(disk& d, const segment_geometry& g, const identity&
       who_{who},
       segments_{std::move(segments)},
       spares_{std::move(spares)},
-      keep_from_{segments_.empty() ? 1 : segments_.front().number} {
+      keep_from_{segments_.empty() ? 1 : segments_.front().number},
+      sealed_below_{keep_from_} {
     for (const spare& s : spares_)
         next_spare_ = std::max(next_spare_, number_of_spare(s.name, who_.log_number).value_or(0) + 1);
+    if (!segments_.empty())
+        seal_below(segments_.back().number);
 }
 
 const segment* segment_chain::find(std::uint64_t number) const noexcept {
@@ -118,7 +111,7 @@ void segment_chain::on_prepared(int error) {
 }
 
 void segment_chain::note(const disk_error& e, bool& waits) {
-    if (may_pass(e.code))
+    if (lacks_room(e.code) || lacks_means(e.code))
         full_ = waits = true;
     else
         note(e);
@@ -166,6 +159,13 @@ void segment_chain::put_into_service() {
 }
 
 void segment_chain::drop_below(std::uint64_t number) noexcept { keep_from_ = std::max(keep_from_, number); }
+
+void segment_chain::seal_below(std::uint64_t number) {
+    for (; sealed_below_ < number; ++sealed_below_) {
+        if (const segment* const s = find(sealed_below_))
+            disk_.seal(s->file);
+    }
+}
 
 // One segment always stays: it tells the next opening how far the numbers and the epochs have come.
 bool segment_chain::dropping() const noexcept {

@@ -57,6 +57,8 @@ public:
     // All of them stay where they are until further notice: somebody copies them.
     void hold(bool all) noexcept { held_ = all; }
     void drop_one();
+    // Everything below that segment is written.
+    void seal_below(std::uint64_t number);
     // What failed for lack of space may be tried again.
     void retry() noexcept { making_waits_ = naming_waits_ = false; }
 
@@ -89,7 +91,8 @@ private:
     std::deque<segment> segments_;  // consecutive numbers; those not ready are the newest
     std::vector<spare> spares_;
     std::uint64_t next_spare_ = 0;
-    std::uint64_t keep_from_;  // segments below are being dropped
+    std::uint64_t keep_from_;     // segments below are being dropped
+    std::uint64_t sealed_below_;  // those below are
     std::string preparing_name_;
     aligned_buffer header_;
     std::uint64_t heading_number_ = 0;

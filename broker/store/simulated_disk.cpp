@@ -316,6 +316,13 @@ public:
         open_[f].reset();
     }
 
+    void seal(file_id f) override {
+        const inode_number number = file(f);
+        const auto writes = [&](const operation& o) { return o.kind == operation_kind::write && o.file == number; };
+        LINNET_ASSERT(std::ranges::none_of(state_->gathered, writes) && std::ranges::none_of(state_->under_way, writes),
+                      "a file is sealed while something is written to it");
+    }
+
     disk_result<void> rename(std::string_view from, std::string_view to) override {
         int error = count();
         const auto at = state_->names.find(from);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <random>
@@ -324,6 +326,101 @@ TEST_P(RealDisk, WakesThroughAnEventfdGivenLater) {
     EXPECT_EQ(done[0].error, 0);
     d_.reset();
     ::close(bell);
+}
+
+std::size_t descriptors() {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+// As many as a long log has, under new names as segments are that become spares.
+TEST_P(RealDisk, SealedFilesTakeFewDescriptors) {
+    constexpr std::size_t count = 100;
+    const std::size_t before = descriptors();
+    std::vector<file_id> files;
+    for (std::size_t i = 0; i < count; ++i) {
+        const block_buffer content(1, static_cast<std::uint8_t>(i));
+        const auto name = std::to_string(i);
+        files.push_back(must(d_->create(name, file_bytes)));
+        must(d_->write_now(files[i], 0, content.bytes()));
+        d_->seal(files[i]);
+        must(d_->rename(name, "new" + name));
+    }
+    std::vector<std::unique_ptr<block_buffer>> found;
+    for (std::size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(must(d_->size(files[i])), file_bytes);
+        found.push_back(std::make_unique<block_buffer>(1, std::uint8_t{255}));
+    }
+    // More at once than sealed files may have descriptors: what is being read keeps its own.
+    for (std::size_t i = 0; i < count; ++i) {
+        d_->read(files[i], 0, found[i]->bytes(), i);
+    }
+    d_->submit();
+    for (const completion& c : finished(*d_, count)) {
+        EXPECT_EQ(c.error, 0) << c.tag;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        EXPECT_TRUE(found[i]->all(static_cast<std::uint8_t>(i))) << i;
+        must(d_->read_now(files[i], 0, found[i]->bytes()));
+    }
+    EXPECT_LE(descriptors(), before + 20) << "and some for the engine";
+
+    // One that is written to again is sealed no more.
+    const block_buffer ones(1, 1);
+    d_->write(files[0], disk::block, ones.bytes(), 0);
+    d_->submit();
+    EXPECT_EQ(finished(*d_, 1)[0].error, 0);
+    const std::size_t with_it = descriptors();
+    for (std::size_t i = 1; i < count; ++i) {
+        must(d_->read_now(files[i], 0, found[i]->bytes()));
+    }
+    EXPECT_EQ(descriptors(), with_it + 1) << "its own, and as many of the others as before";
+    for (const file_id f : files) {
+        d_->close(f);
+    }
+    EXPECT_LE(descriptors(), before + 10);
+}
+
+// At the limit of this process: what is sealed gives its own away.
+TEST_P(RealDisk, ReadsSealedFilesWithoutDescriptorsToSpare) {
+    const file_id a = must(d_->create("a", file_bytes));
+    const file_id b = must(d_->create("b", file_bytes));
+    block_buffer x(1);
+    d_->read(a, 0, x.bytes(), 1);  // the engine takes what it needs
+    d_->submit();
+    EXPECT_EQ(finished(*d_, 1)[0].error, 0);
+    d_->seal(a);
+    d_->seal(b);
+    rlimit usual{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+    const rlimit little{descriptors() + 40, usual.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &little), 0);
+    std::vector<int> taken;
+    for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) {
+        taken.push_back(fd);
+    }
+    EXPECT_EQ(errno, EMFILE);
+    const file_id c = must(d_->open("a"));  // a's or b's descriptor
+    d_->read(a, 0, x.bytes(), 2);
+    d_->submit();
+    EXPECT_EQ(finished(*d_, 1)[0].error, 0);
+    d_->read(b, 0, x.bytes(), 3);
+    d_->submit();
+    EXPECT_EQ(finished(*d_, 1)[0].error, 0);
+    must(d_->read_now(a, 0, x.bytes()));
+    must(d_->open("b"));  // the last one's
+    EXPECT_EQ(d_->open("b").error().code, EMFILE) << "there is none left";
+    d_->read(a, 0, x.bytes(), 4);
+    d_->submit();
+    EXPECT_EQ(finished(*d_, 1)[0].error, EMFILE);
+    d_->close(c);
+    d_->read(a, 0, x.bytes(), 5);
+    d_->submit();
+    EXPECT_EQ(finished(*d_, 1)[0].error, 0);
+    for (const int fd : taken) {
+        ::close(fd);
+    }
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
 }
 
 TEST_P(RealDisk, MayEndWithOperationsUnderWay) {

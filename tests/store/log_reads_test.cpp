@@ -81,6 +81,45 @@ TEST(LogReads, ARowIsReadInFewReads) {
     EXPECT_EQ(into.shown, s.records) << "at most a turn more for a record that two segments share";
 }
 
+// Nothing is wrong with the records: they are not shown as damaged, but later.
+TEST(LogReads, WaitForDescriptorsAndMemory) {
+    for (const int error : {EMFILE, ENFILE, ENOMEM, EAGAIN}) {
+        scattered s(50);
+        s.medium.set_prompt(true);
+        s.log().tick({});  // what it writes when it comes to rest
+        settle(s.log(), s.medium);
+        s.log().tick({});
+        gathering listed;
+        gathering read_on;
+        s.medium.fail_from(1, error);
+        s.log().read(s.ranges(), listed);
+        s.log().read_on(s.log().begin(), 1000, read_on);
+        for (int i = 0; i < 10; ++i) {
+            static_cast<void>(s.log().poll());
+        }
+        EXPECT_TRUE(listed.shown.empty() && read_on.shown.empty());
+        const auto asked = s.medium.operations();
+        for (int i = 0; i < 10; ++i) {
+            static_cast<void>(s.log().poll());
+        }
+        EXPECT_EQ(s.medium.operations(), asked) << "asked again before its time";
+        s.log().tick({});
+        for (int i = 0; i < 10; ++i) {
+            static_cast<void>(s.log().poll());
+        }
+        EXPECT_GT(s.medium.operations(), asked);
+        EXPECT_TRUE(listed.shown.empty() && read_on.shown.empty());
+
+        s.medium.fail_from(0, 0);
+        s.log().tick({});
+        for (int i = 0; i < 100 && !listed.done; ++i) {
+            static_cast<void>(s.log().poll());
+        }
+        EXPECT_EQ(listed.shown, s.records);
+        EXPECT_EQ(s.log().complaint(), "");
+    }
+}
+
 // Whatever is asked for, in whatever order the disk answers, beside others who ask.
 TEST(LogReads, AreShownInTheOrderAskedFor) {
     const auto seed = fresh_seed();
