@@ -14,7 +14,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <span>
@@ -135,6 +137,30 @@ private:
     std::filesystem::path path_;
 };
 
+// What this process has had written to disks.
+std::uint64_t written_bytes() {
+    std::ifstream io("/proc/self/io");
+    std::string key;
+    std::uint64_t value = 0;
+    while (io >> key >> value) {
+        if (key == "write_bytes:") {
+            return value;
+        }
+    }
+    return 0;
+}
+
+// Beside the bytes that were asked for; a file system in memory counts none.
+void count_written(benchmark::State& state, std::uint64_t before, std::uint64_t payload) {
+    state.counters["written_for_each"] = static_cast<double>(written_bytes() - before) / static_cast<double>(payload);
+}
+
+void count_waiting(benchmark::State& state, std::vector<double>& took) {
+    std::sort(took.begin(), took.end());
+    state.counters["p50_us"] = took[took.size() / 2];
+    state.counters["p99_us"] = took[took.size() * 99 / 100];
+}
+
 void turn(core::durable_log& log) {
     log.flush();
     if (!log.poll()) {
@@ -149,6 +175,7 @@ void append_from_many(benchmark::State& state) {
     core::durable_log& log = *opened.log;
     const std::vector<std::uint8_t> payload(256, 0x5A);
     std::size_t in_turn = 0;
+    const std::uint64_t before = written_bytes();
     for (auto _ : state) {
         append(log, payload);
         if (++in_turn % 64 != 0) {
@@ -162,10 +189,49 @@ void append_from_many(benchmark::State& state) {
     while (log.durable() != log.end() && log.health() == core::log_health::good) {
         turn(log);
     }
+    count_written(state, before, static_cast<std::uint64_t>(state.iterations()) * 256);
     state.SetItemsProcessed(state.iterations());
     state.SetBytesProcessed(state.iterations() * 256);
 }
 BENCHMARK(append_from_many)->MinTime(3)->UseRealTime();
+
+// So many a second, each at its time: how long it waits for its confirm, which is how late its turn is and the sync.
+void append_paced(benchmark::State& state) {
+    const scratch folder;
+    auto opened = open_or_die(folder.open());
+    core::durable_log& log = *opened.log;
+    const std::vector<std::uint8_t> payload(256, 0x5A);
+    struct waiting {
+        core::log_position until;
+        steady::time_point since;
+    };
+    std::deque<waiting> unconfirmed;
+    std::vector<double> took;
+    const auto gap = std::chrono::nanoseconds(1'000'000'000 / state.range(0));
+    const std::uint64_t before = written_bytes();
+    auto due = steady::now();
+    const auto tend = [&] {
+        turn(log);
+        log.drop_before(log.durable());
+        for (const auto now = steady::now(); !unconfirmed.empty() && unconfirmed.front().until <= log.durable();) {
+            took.push_back(std::chrono::duration<double, std::micro>(now - unconfirmed.front().since).count());
+            unconfirmed.pop_front();
+        }
+    };
+    for (auto _ : state) {
+        for (due += gap; steady::now() < due;) {
+            tend();
+        }
+        append(log, payload);
+        unconfirmed.push_back({log.end(), due});
+    }
+    while (!unconfirmed.empty() && log.health() == core::log_health::good) {
+        tend();
+    }
+    count_waiting(state, took);
+    count_written(state, before, took.size() * 256);
+}
+BENCHMARK(append_paced)->Arg(50'000)->Iterations(250'000);
 
 // One publisher that waits for each confirm: a sync each.
 void append_one_by_one(benchmark::State& state) {
@@ -183,10 +249,8 @@ void append_one_by_one(benchmark::State& state) {
         }
         took.push_back(std::chrono::duration<double, std::micro>(steady::now() - begin).count());
     }
-    std::sort(took.begin(), took.end());
     state.SetItemsProcessed(state.iterations());
-    state.counters["p50_us"] = took[took.size() / 2];
-    state.counters["p99_us"] = took[took.size() * 99 / 100];
+    count_waiting(state, took);
 }
 BENCHMARK(append_one_by_one)->MinTime(3)->UseRealTime();
 
