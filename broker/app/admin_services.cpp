@@ -3,6 +3,7 @@
 #include "broker/app/build_info.hpp"
 #include "broker/app/definitions_file.hpp"
 #include "broker/app/definitions_import.hpp"
+#include "broker/app/descriptors.hpp"
 #include "broker/app/password.hpp"
 #include "broker/app/placed_json.hpp"
 #include "broker/app/resident_memory.hpp"
@@ -11,12 +12,9 @@
 #include "broker/net/connection.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -24,21 +22,6 @@ namespace linnet::app {
 namespace {
 
 constexpr mono_ns sampled_after_asking = 2 * 60 * ns_per_s;
-
-std::uint64_t descriptors_open() {
-    std::uint64_t n = 0;
-    std::error_code failed;
-    for (std::filesystem::directory_iterator at("/proc/self/fd", failed), end; !failed && at != end;
-         at.increment(failed)) {
-        ++n;
-    }
-    return n;
-}
-
-std::uint64_t descriptors_max() {
-    rlimit limit{};
-    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
-}
 
 }  // namespace
 
@@ -50,7 +33,8 @@ admin_services::admin_services(const config& c, const core::broker& b, verifier_
       serving_(serving),
       began_(clock.now()),
       disk_limit_(c.store.disk_free_limit_bytes),
-      connections_max_(c.limits.connections != 0 ? c.limits.connections : descriptors_max()),
+      connections_max_(c.limits.connections != 0 ? c.limits.connections
+                                                 : descriptors_max() - descriptors_kept(b.shard_count())),
       asked_at_(clock.now() - sampled_after_asking) {
     node_name = c.compat.node_name;
     cluster_name = c.compat.cluster_name.empty() ? c.compat.node_name : c.compat.cluster_name;

@@ -159,7 +159,7 @@ constexpr auto tls_keys = std::array{
 
 constexpr auto limits_keys = std::array{
     key{.name = "connections", .type = integer, .fallback = "0",
-        .description = "Open connections. 0: what the file descriptor limit allows.",
+        .description = "Open connections. 0: what the file descriptor limit allows, but for what the logs need.",
         .at = member<&limits_config::connections>, .max = count_max},
     key{.name = "connections_per_address", .type = integer, .fallback = "0",
         .description = "Open connections from one client address. 0: no limit.",

@@ -5,6 +5,7 @@
 #include "broker/app/build_info.hpp"
 #include "broker/app/certificate_check.hpp"
 #include "broker/app/definitions_import.hpp"
+#include "broker/app/descriptors.hpp"
 #include "broker/app/memory_limit.hpp"
 #include "broker/app/resident_memory.hpp"
 #include "broker/app/topology_setup.hpp"
@@ -21,7 +22,6 @@
 #include "broker/store/swap_file.hpp"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -162,15 +162,6 @@ constexpr std::uint64_t ws_message_bytes_max = std::uint64_t{1} << 30;
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     return set;
-}
-
-// As many descriptors as we may have: connections are what they are for.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
-    }
 }
 
 // Runs `f` on the reactor's thread and waits until it has.
@@ -647,6 +638,7 @@ std::string server::open_listeners(const tls_contexts& tls) {
             o.address = l.bind.host;
             o.port = port;
             o.first = &s == &shards_.front();
+            o.descriptors_kept = descriptors_kept(shards_.size());
             o.connections.tls_handshake_timeout = loaded_.values.limits.handshake_timeout_ms * ns_per_ms;
             auto made = std::make_unique<net::listener>(*s.reactor, o, admission_, sessions_of(l.protocol, s));
             if (auto opened = made->open(); !opened) {

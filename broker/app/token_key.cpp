@@ -119,18 +119,18 @@ using ecdsa_signature = std::unique_ptr<ECDSA_SIG, deleter<ECDSA_SIG_free>>;
 
 // ---- A key set ---------------------------------------------------------------------------------
 
-[[nodiscard]] std::string text_in(const placed_json& entry, std::string_view name) {
+[[nodiscard]] std::string text_or_nothing(const placed_json& entry, std::string_view name) {
     const auto* found = entry.find(name);
     const auto* text = found == nullptr ? nullptr : found->as<std::string>();
     return text == nullptr ? std::string{} : *text;
 }
 
 [[nodiscard]] std::string bytes_in(const placed_json& entry, std::string_view name) {
-    return from_base64url(text_in(entry, name)).value_or("");
+    return from_base64url(text_or_nothing(entry, name)).value_or("");
 }
 
 [[nodiscard]] bool is_for_verifying(const placed_json& entry) {
-    const auto use = text_in(entry, "use");
+    const auto use = text_or_nothing(entry, "use");
     if (!use.empty() && use != "sig") {
         return false;
     }
@@ -152,8 +152,8 @@ struct found_key {
     pkey_ptr key;
 };
 [[nodiscard]] std::optional<found_key> key_in(const placed_json& entry) {
-    const auto type = text_in(entry, "kty");
-    const auto curve = text_in(entry, "crv");
+    const auto type = text_or_nothing(entry, "kty");
+    const auto curve = text_or_nothing(entry, "crv");
     if (type == "RSA") {
         return found_key{token_algorithm::rs256, rsa_key(bytes_in(entry, "n"), bytes_in(entry, "e"))};
     }
@@ -240,11 +240,11 @@ result<std::vector<token_key>, std::string> read_key_set(std::string_view json) 
         if (!found) {
             continue;
         }
-        const auto said = text_in(entry, "alg");
+        const auto said = text_or_nothing(entry, "alg");
         if (!said.empty() && token_algorithm_named(said) != found->algorithm) {
             continue;  // for another algorithm, such as RS512
         }
-        auto id = text_in(entry, "kid");
+        auto id = text_or_nothing(entry, "kid");
         if (found->key == nullptr) {
             return fail(fmt::format("line {}: key \"{}\" is none: a part is missing or wrong, or it is too short",
                                     entry.line, id));

@@ -6,9 +6,12 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -99,7 +102,34 @@ void listener::accept_some() {
     wait();
 }
 
+// The kernel gives them out from below: how high one is says how many are left.
+bool listener::leaves_enough(int descriptor) const {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+           limit.rlim_cur > static_cast<std::uint64_t>(descriptor) + options_.descriptors_kept;
+}
+
+bool listener::out_of_descriptors() {
+    const int next = ::fcntl(acceptor_.native_handle(), F_DUPFD_CLOEXEC, 0);
+    if (next >= 0) {
+        ::close(next);
+    }
+    return next < 0 || !leaves_enough(next);
+}
+
+void listener::complain(int why) {
+    if (!std::exchange(complained_, true)) {
+        log::warning({.domain = "connection"}, "cannot accept connections now (errno {}): waiting for some to end",
+                     why);
+    }
+}
+
 bool listener::accept_one(bool& more) {
+    if (short_ && out_of_descriptors()) {
+        complain(EMFILE);
+        more = false;
+        return false;
+    }
     asio::ip::tcp::endpoint from;
     auto length = static_cast<socklen_t>(from.capacity());
     const int fd = ::accept4(acceptor_.native_handle(), from.data(), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -109,13 +139,11 @@ bool listener::accept_one(bool& more) {
         if (why != EMFILE && why != ENFILE && why != ENOBUFS && why != ENOMEM) {
             return true;  // nobody there, or gone again
         }
-        if (!std::exchange(complained_, true)) {
-            log::warning({.domain = "connection"}, "cannot accept connections now (errno {}): waiting for some to end",
-                         why);
-        }
+        complain(why);
         return false;
     }
     complained_ = false;
+    short_ = !leaves_enough(fd);
     from.resize(length);
     tcp_socket socket(reactor_.context());
     asio::error_code failed;

@@ -19,7 +19,7 @@ class tls_context;
 // (SO_REUSEPORT), and the kernel spreads the connections.
 //
 // When the process is out of descriptors it pauses instead of spinning, and goes on a moment later:
-// connections that exist are not disturbed.
+// connections that exist are not disturbed, and whoever waits is kept by the kernel.
 //
 // Threads: its reactor's, but for the constructor (before run()).
 class listener final : private core::timer {
@@ -31,6 +31,8 @@ public:
         // The first of several that share the address makes sure that nobody else has it: with SO_REUSEPORT
         // the kernel would split the clients between two daemons without a word.
         bool first = true;
+        // Accepting pauses as well while no more descriptors than these are left to the process.
+        std::uint64_t descriptors_kept = 0;
         connection::options connections;
     };
 
@@ -53,6 +55,9 @@ private:
     void accept_some();
     // False: out of descriptors or memory.
     [[nodiscard]] bool accept_one(bool& more);
+    [[nodiscard]] bool out_of_descriptors();
+    [[nodiscard]] bool leaves_enough(int descriptor) const;
+    void complain(int why);
     void welcome(tcp_socket socket, const asio::ip::tcp::endpoint& from);
 
     reactor& reactor_;
@@ -64,6 +69,7 @@ private:
     asio::ip::tcp::acceptor acceptor_;
     std::uint16_t port_ = 0;
     bool complained_ = false;
+    bool short_ = false;  // of descriptors, when the last connection came
 };
 
 }  // namespace linnet::net

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// File descriptors of this process: most are for connections, some for what must go on beside them.
+
+namespace linnet::app {
+
+// As many as we may have.
+void raise_descriptor_limit() noexcept;
+[[nodiscard]] std::uint64_t descriptors_max() noexcept;
+[[nodiscard]] std::uint64_t descriptors_open();
+// Of those, what connections leave: the logs of so many shards, which must find their segments, and files that are read
+// again; where there are few at all, a quarter.
+[[nodiscard]] std::uint64_t descriptors_kept(std::size_t shards) noexcept;
+
+}  // namespace linnet::app
