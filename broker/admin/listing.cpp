@@ -1,8 +1,10 @@
 #include "broker/admin/listing.hpp"
 
+#include "broker/admin/queue_walk.hpp"
+
 #include <algorithm>
 #include <charconv>
-#include <tuple>
+#include <numeric>
 #include <utility>
 
 namespace linnet::admin {
@@ -14,8 +16,11 @@ using session::http_source;
 using session::http_stream;
 
 constexpr std::size_t batch_rows = 100;
+constexpr std::size_t described_a_turn = 50;
 constexpr std::uint64_t few_rows = 2000;  // that many can be put in order in one turn
-constexpr std::size_t skipped_a_turn = 2000;
+constexpr std::size_t run_rows = 512;
+constexpr std::size_t compared_a_turn = 8000;  // where rows are skipped
+constexpr std::size_t page_frame_bytes = 256;  // of an answer, around its rows
 constexpr std::size_t streamed_from_rows = page_request::page_size_max + 1;
 
 // Written with that one column, an object holds nothing else: {"a":{"b":VALUE}}.
@@ -54,12 +59,21 @@ row_list::order_key row_list::key_of(const row& r) noexcept {
 }
 
 bool row_list::later(const order_key& a, const order_key& b) const noexcept {
-    const auto asked = [](const order_key& k) { return std::tuple(k.is_text, k.number, k.text); };
-    if (!asked_.sort.empty() && asked(a) != asked(b)) {
-        return asked_.reverse ? asked(a) < asked(b) : asked(b) < asked(a);
+    if (!asked_.sort.empty()) {
+        const auto differs = a.is_text != b.is_text ? (a.is_text ? 1 : -1)
+                             : a.number != b.number ? (a.number > b.number ? 1 : -1)
+                                                    : a.text.compare(b.text);
+        if (differs != 0) {
+            return asked_.reverse ? differs < 0 : differs > 0;
+        }
     }
-    const auto names = [](const order_key& k) { return std::tuple(k.vhost, k.name); };
-    return asked_.reverse && asked_.sort.empty() ? names(a) < names(b) : names(b) < names(a);
+    const auto of_vhost = a.vhost.compare(b.vhost);
+    const auto differs = of_vhost != 0 ? of_vhost : a.name.compare(b.name);
+    return asked_.reverse && asked_.sort.empty() ? differs < 0 : differs > 0;
+}
+
+bool row_list::comes_later(std::uint32_t a, std::uint32_t b) const noexcept {
+    return later(key_of(runs_[a].at(runs_[a].next)), key_of(runs_[b].at(runs_[b].next)));
 }
 
 bool row_list::wanted(std::string_view name) {
@@ -78,12 +92,10 @@ void row_list::put(row r) {
         return;
     }
     rows_.push_back(std::move(r));
-    if (kept_max_ == 0) {
-        std::ranges::push_heap(rows_, [this](const row& a, const row& b) { return later(key_of(a), key_of(b)); });
-        return;
-    }
-    in_order_ = false;
-    if (rows_.size() == 2 * kept_max_) {
+    ++size_;
+    if (kept_max_ == 0 && rows_.size() == run_rows) {
+        close_run();
+    } else if (kept_max_ != 0 && rows_.size() == 2 * kept_max_) {
         drop_late_ones();
     }
 }
@@ -93,7 +105,26 @@ void row_list::drop_late_ones() {
     std::ranges::nth_element(rows_, end - 1,
                              [this](const row& a, const row& b) { return later(key_of(b), key_of(a)); });
     rows_.erase(end, rows_.end());
+    size_ = rows_.size();
     dropped_ = true;
+}
+
+void row_list::close_run() {
+    if (rows_.empty()) {
+        return;
+    }
+    if (kept_max_ != 0 && rows_.size() > kept_max_) {
+        drop_late_ones();
+    }
+    run& made = runs_.emplace_back();
+    made.rows = std::exchange(rows_, {});
+    made.order.resize(made.rows.size());
+    made.end = made.rows.size();
+    std::iota(made.order.begin(), made.order.end(), 0U);
+    // What equals is as it came.
+    std::ranges::stable_sort(made.order, [&](std::uint32_t a, std::uint32_t b) {
+        return later(key_of(made.rows[b]), key_of(made.rows[a]));
+    });
 }
 
 void row_list::add(std::string_view vhost, std::string_view name, row_place place, const row_source::writer& write) {
@@ -114,6 +145,16 @@ void row_list::add(std::string_view vhost, std::string_view name, row_place plac
     put(std::move(r));
 }
 
+void row_list::add_numbered(std::string_view vhost, std::string_view name, row_place place, double number) {
+    if (!wanted(name) || too_late({.is_text = false, .number = number, .text = {}, .vhost = vhost, .name = name})) {
+        return;
+    }
+    row r{std::string(vhost), std::string(name), place};
+    r.sort_number = number;
+    r.sorts_by_number = true;
+    put(std::move(r));
+}
+
 void row_list::add_whole(row r, const row_source::writer& write) {
     if (!wanted(r.name)) {
         return;
@@ -129,14 +170,90 @@ void row_list::add_whole(row r, const row_source::writer& write) {
     put(std::move(r));
 }
 
-row row_list::take() {
-    const auto order = [this](const row& a, const row& b) { return later(key_of(a), key_of(b)); };
-    if (!std::exchange(in_order_, true)) {
-        std::ranges::make_heap(rows_, order);
+// Of all rows that may be the last one skipped, one from the middle of the longest piece of a run tells what lies
+// before it in every run: either all of that is skipped, or nothing behind it. False: it cannot be had more exactly so.
+bool row_list::narrow(std::uint64_t& left) {
+    const auto longest = std::ranges::max_element(runs_, {}, [](const run& r) { return r.end - r.next; });
+    if (longest == runs_.end() || longest->end == longest->next) {
+        return false;
     }
-    std::ranges::pop_heap(rows_, order);
-    row r = std::move(rows_.back());
-    rows_.pop_back();
+    const auto pivot = key_of(longest->at(longest->next + (longest->end - longest->next) / 2));
+    std::vector<std::size_t> before;
+    before.reserve(runs_.size());
+    std::uint64_t count = 0;
+    for (const run& r : runs_) {
+        const auto from = r.order.begin() + static_cast<std::ptrdiff_t>(r.next);
+        const auto to = r.order.begin() + static_cast<std::ptrdiff_t>(r.end);
+        const auto at = std::partition_point(from, to,
+                                             [&](std::uint32_t i) { return later(pivot, key_of(r.rows[i])); });
+        before.push_back(static_cast<std::size_t>(at - r.order.begin()));
+        count += static_cast<std::uint64_t>(at - from);
+    }
+    if (count != 0 && count <= left) {
+        left -= count;
+        size_ -= count;
+        for (std::size_t i = 0; i < runs_.size(); ++i) {
+            runs_[i].next = before[i];
+        }
+        return true;
+    }
+    if (count == 0) {
+        return false;  // it is the very next one
+    }
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+        runs_[i].end = before[i];
+    }
+    return true;
+}
+
+bool row_list::skip_some(std::uint64_t& left) {
+    if (!takes_) {
+        close_run();
+        for (std::size_t compared = 0; left != 0; compared += 10 * runs_.size()) {
+            if (compared >= compared_a_turn) {
+                return false;
+            }
+            if (!narrow(left)) {
+                break;
+            }
+        }
+        begin_to_take();
+    }
+    // What is left is next to the first one that stays.
+    for (std::size_t n = 0; left != 0 && size_ != 0; ++n, --left) {
+        if (n == few_rows) {
+            return false;
+        }
+        static_cast<void>(take());
+    }
+    return true;
+}
+
+void row_list::begin_to_take() {
+    takes_ = true;
+    close_run();
+    for (std::uint32_t i = 0; i < runs_.size(); ++i) {
+        if (runs_[i].next < runs_[i].rows.size()) {
+            next_of_.push_back(i);
+        }
+    }
+    std::ranges::make_heap(next_of_, [this](std::uint32_t a, std::uint32_t b) { return comes_later(a, b); });
+}
+
+row row_list::take() {
+    if (!takes_) {
+        begin_to_take();
+    }
+    const auto order = [this](std::uint32_t a, std::uint32_t b) { return comes_later(a, b); };
+    std::ranges::pop_heap(next_of_, order);
+    run& from = runs_[next_of_.back()];
+    row r = std::move(from.at(from.next++));
+    if (from.next < from.rows.size()) {
+        std::ranges::push_heap(next_of_, order);
+    } else {
+        next_of_.pop_back();
+    }
+    --size_;
     return r;
 }
 
@@ -158,6 +275,14 @@ public:
     listing(call_ptr c, row_source s, page_request p)
         : call_(std::move(c)), source_(std::move(s)), rows_(std::move(p)) {}
 
+    void start() {
+        const auto& asked = rows_.asked();
+        const bool by_name = asked.sort.empty() || asked.sort == "name";
+        asked.paged&& by_name&& source_.walk != nullptr ? walk() : collect();
+    }
+
+private:
+    // ---- What there is -------------------------------------------------------------------------
     void collect() {
         tour::start(call_->all, call_->home(), source_.where,
                     {[self = shared_from_this()](core::shard& here, cursor& at) {
@@ -166,62 +291,95 @@ public:
                      [self = shared_from_this()] { self->collected(); }});
     }
 
-private:
     void collected() {
         const auto& asked = rows_.asked();
+        found_ = rows_.found();
+        total_ = rows_.total();
         if (!asked.paged) {
             left_ = rows_.size();
             if (left_ >= streamed_from_rows) {
                 stream();
             } else {
-                next_batch(left_, [self = shared_from_this()] { self->call_->json("[" + self->text_ + "]"); });
+                take_batch(left_);
+                describe([self = shared_from_this()] { self->call_->json(std::move(self->text_) + "]"); });
             }
             return;
         }
-        const auto skip = (asked.page - 1) * asked.page_size;
-        if (asked.page > 1 && (asked.page - 1 > rows_.found() / asked.page_size || skip > rows_.found())) {
-            call_->answer(error_answer(http::status::bad_request, "page_out_of_range",
-                                       "the list has no page " + std::to_string(asked.page)));
+        if (!has_page()) {
             return;
         }
         tour::start(call_->all, call_->home(), {call_->home()},
-                    {[self = shared_from_this(), left = skip](core::shard&, cursor&) mutable {
-                         for (std::size_t n = 0; left != 0 && n < skipped_a_turn; ++n, --left) {
-                             static_cast<void>(self->rows_.take());
-                         }
-                         return left == 0;
+                    {[self = shared_from_this(), left = (asked.page - 1) * asked.page_size](
+                         core::shard&, cursor&) mutable { return self->rows_.skip_some(left); },
+                     [self = shared_from_this()] {
+                         self->left_ = std::min(self->rows_.asked().page_size, self->rows_.size());
+                         self->take_batch(self->left_);
+                         self->describe([self] { self->answer_page(); });
+                     }});
+    }
+
+    void walk() {
+        auto page = std::make_shared<queue_walk>(rows_.asked());
+        tour::start(call_->all, call_->home(), {core::control_shard},
+                    {[self = shared_from_this(), page](core::shard& control, cursor&) {
+                         return self->source_.walk(control, *page);
                      },
-                     [self = shared_from_this()] { self->page(); }});
+                     [self = shared_from_this(), page] { self->walked(*page); }});
     }
 
-    void page() {
-        left_ = std::min(rows_.asked().page_size, rows_.size());
-        next_batch(left_, [self = shared_from_this()] { self->answer_page(); });
+    void walked(queue_walk& page) {
+        if (!rows_.asked().sort.empty() && page.vhosts() > 1) {
+            collect();  // names first, whatever the vhost: that is another order
+            return;
+        }
+        found_ = page.found();
+        total_ = page.total();
+        if (has_page()) {
+            batch_ = std::move(page.rows());
+            describe([self = shared_from_this()] { self->answer_page(); });
+        }
     }
 
+    // False: answered.
+    bool has_page() {
+        const auto& asked = rows_.asked();
+        const auto begin = (asked.page - 1) * asked.page_size;
+        if (asked.page == 1 || (asked.page - 1 <= found_ / asked.page_size && begin <= found_)) {
+            return true;
+        }
+        call_->answer(error_answer(http::status::bad_request, "page_out_of_range",
+                                   "the list has no page " + std::to_string(asked.page)));
+        return false;
+    }
+
+    // ---- What is shown of it -------------------------------------------------------------------
     void answer_page() {
         const auto& asked = rows_.asked();
+        text_ += ']';
         std::string out;
+        out.reserve(text_.size() + page_frame_bytes);
         json_writer w(out);
         w.object()
-            .member("filtered_count", rows_.found())
+            .member("filtered_count", found_)
             .member("item_count", shown_)
             .key("items")
-            .raw("[" + text_ + "]")
+            .raw(text_)
             .member("page", asked.page)
-            .member("page_count", (rows_.found() + asked.page_size - 1) / asked.page_size)
+            .member("page_count", (found_ + asked.page_size - 1) / asked.page_size)
             .member("page_size", asked.page_size)
-            .member("total_count", rows_.total())
+            .member("total_count", total_)
             .end();
         call_->json(std::move(out));
     }
 
-    // Takes so many rows off the list and describes them; their JSON is added to text_, then `then` runs.
-    void next_batch(std::size_t count, std::function<void()> then) {
-        batch_.clear();
-        for (; count != 0 && left_ != 0; --count, --left_) {
+    void take_batch(std::size_t count) {
+        for (batch_.clear(); count != 0 && left_ != 0; --count, --left_) {
             batch_.push_back(rows_.take());
         }
+    }
+
+    // Adds the batch's JSON to text_, then `then` runs. A page of long rows is more than a turn's work.
+    void describe(std::function<void()> then) {
         if (source_.describe == nullptr || batch_.empty()) {
             add_batch();
             then();
@@ -229,9 +387,12 @@ private:
         }
         std::ranges::for_each(batch_, [this](const row& r) { note(shard_of(r)); });
         tour::start(call_->all, call_->home(), std::exchange(visits_, {}),
-                    {[self = shared_from_this()](core::shard& here, cursor&) {
-                         self->source_.describe(here, self->batch_, self->rows_.asked().columns);
-                         return true;
+                    {[self = shared_from_this()](core::shard& here, cursor& at) {
+                         const std::span all(self->batch_);
+                         const auto part = all.subspan(at, std::min(described_a_turn, all.size() - at));
+                         self->source_.describe(here, part, self->rows_.asked().columns);
+                         at += static_cast<cursor>(part.size());
+                         return at == all.size();
                      },
                      [self = shared_from_this(), then = std::move(then)] {
                          self->add_batch();
@@ -264,7 +425,6 @@ private:
     };
 
     void stream() {
-        text_ = "[";
         http_answer head{.fields = {{"Content-Type", "application/json"}, {"Cache-Control", "no-cache"}}};
         stream_ = call_->responder().stream(std::move(head), std::make_unique<reader>(shared_from_this()));
     }
@@ -280,7 +440,8 @@ private:
         }
         if (!std::exchange(describing_, true)) {
             call_->all.post(call_->home(), [self = shared_from_this()] {
-                self->next_batch(batch_rows, [self] {
+                self->take_batch(batch_rows);
+                self->describe([self] {
                     self->describing_ = false;
                     self->stream_.wake();
                 });
@@ -292,11 +453,13 @@ private:
     call_ptr call_;
     row_source source_;
     row_list rows_;
+    std::uint64_t found_ = 0;
+    std::uint64_t total_ = 0;
     std::uint64_t left_ = 0;  // to be shown yet
     std::uint64_t shown_ = 0;
     std::vector<row> batch_;
     std::vector<core::shard_id> visits_;
-    std::string text_;
+    std::string text_ = "[";
     http_stream stream_;
     bool describing_ = false;
 };
@@ -309,7 +472,7 @@ void answer_list(call_ptr c, row_source s) {
         c->bad_request(asked.error());
         return;
     }
-    std::make_shared<listing>(std::move(c), std::move(s), std::move(*asked))->collect();
+    std::make_shared<listing>(std::move(c), std::move(s), std::move(*asked))->start();
 }
 
 }  // namespace linnet::admin

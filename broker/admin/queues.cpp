@@ -3,6 +3,7 @@
 #include "broker/admin/connection_book.hpp"
 #include "broker/admin/listing.hpp"
 #include "broker/admin/messages.hpp"
+#include "broker/admin/queue_walk.hpp"
 #include "broker/admin/stats.hpp"
 #include "broker/core/broker.hpp"
 #include "broker/core/policy_set.hpp"
@@ -30,10 +31,11 @@ struct policy_book {
 
     void fill(core::shard& control) {
         auto& editor = control.parts().editor();
-        core::for_each_vhost(editor.root(), [&](const core::vhost_node& v) {
-            editor.for_each_policy(v.id, [&](core::policy_kind kind, const core::policy& p) {
-                policies.emplace(std::tuple(v.id.value, kind, p.name), p);
-            });
+        core::for_each_vhost(editor.root(), [&](const core::vhost_node& v) { fill(editor, v.id); });
+    }
+    void fill(const core::topology_editor& editor, core::vhost_id v) {
+        editor.for_each_policy(v, [&](core::policy_kind kind, const core::policy& p) {
+            policies.emplace(std::tuple(v.value, kind, p.name), p);
         });
     }
     [[nodiscard]] const core::policy* find(core::vhost_id v, core::policy_kind kind, const std::string& name) const {
@@ -87,6 +89,53 @@ void add_messages(json_writer& w, const core::queue_figures& f) {
         .member("message_bytes_ready", f.ready_bytes)
         .member("message_bytes_unacknowledged", f.unacked_bytes);
 }
+
+// What lists are mostly sorted by is had without writing it: the number that the member of that path holds.
+class quick_number {
+public:
+    // None: another member.
+    static std::optional<quick_number> of(std::string_view path) {
+        constexpr std::string_view stats = "message_stats.";
+        constexpr std::string_view rate = "_details.rate";
+        quick_number q;
+        if (path.starts_with(stats)) {
+            path.remove_prefix(stats.size());
+            q.is_rate_ = path.ends_with(rate);
+            path.remove_suffix(q.is_rate_ ? rate.size() : 0);
+            const auto at = std::ranges::find(queue_members(), path, &counted_member::name);
+            q.counted_ = at == queue_members().end() ? nullptr : at->member;
+        } else if (const auto at = std::ranges::find(plain, path, &named::name); at != plain.end()) {
+            q.plain_ = at->number;
+        }
+        return q.counted_ == nullptr && q.plain_ == nullptr ? std::nullopt : std::optional(q);
+    }
+    [[nodiscard]] double operator()(const core::queue_look& q) const {
+        if (plain_ != nullptr) {
+            return static_cast<double>(plain_(q));
+        }
+        const auto f = q.figures();
+        return is_rate_ ? core::rate_of(f.counts.*counted_, f.seen.before.*counted_, f.seen.seconds)
+                        : static_cast<double>(f.counts.*counted_);
+    }
+
+private:
+    using getter = std::uint64_t (*)(const core::queue_look&);
+    struct named {
+        std::string_view name;
+        getter number;
+    };
+    static constexpr std::array plain{
+        named{"messages", [](const core::queue_look& q) { return q.totals().ready + q.totals().unacked; }},
+        named{"messages_ready", [](const core::queue_look& q) { return q.figures().ready; }},
+        named{"messages_unacknowledged", [](const core::queue_look& q) { return q.figures().unacked; }},
+        named{"consumers", [](const core::queue_look& q) { return q.totals().consumers; }},
+        named{"memory", [](const core::queue_look& q) { return q.figures().memory_bytes; }},
+    };
+
+    getter plain_ = nullptr;  // or:
+    std::uint64_t core::message_counts::*counted_ = nullptr;
+    bool is_rate_ = false;
+};
 
 // Of the looks that listings and single queues have in common.
 struct queue_row {
@@ -148,6 +197,18 @@ private:
     }
 };
 
+// Those of the rows' vhosts.
+void fill_for(std::span<const row> rows, const core::topology_editor& editor, policy_book& policies) {
+    std::string_view filled;  // neighbours mostly share one
+    for (const auto& r : rows) {
+        const auto* v = r.vhost == filled ? nullptr : editor.view().find_vhost(r.vhost);
+        if (v != nullptr) {
+            policies.fill(editor, v->id);
+            filled = r.vhost;
+        }
+    }
+}
+
 // Lists want totals only when they say so: then nothing is looked at but names.
 void list_queues(call_ptr c, std::optional<core::vhost_id> only) {
     auto policies = std::make_shared<policy_book>();
@@ -155,6 +216,7 @@ void list_queues(call_ptr c, std::optional<core::vhost_id> only) {
     s.where = tour::everywhere(c->all);
     s.collect = [c, only, policies](core::shard& here, cursor& at, row_list& to) {
         const auto view = here.topology();
+        const auto number = quick_number::of(to.asked().sort);
         if (here.id() == core::control_shard && at == 0) {
             policies->fill(here);
         }
@@ -169,6 +231,10 @@ void list_queues(call_ptr c, std::optional<core::vhost_id> only) {
                                                                                          : nullptr;
             }
             if (seen == nullptr) {
+                return;
+            }
+            if (number) {
+                to.add_numbered(topology_view::name_of(*seen), spec.name, q.handle(), (*number)(q));
                 return;
             }
             to.add(topology_view::name_of(*seen), spec.name, q.handle(), [&](json_writer& w) {
@@ -187,6 +253,16 @@ void list_queues(call_ptr c, std::optional<core::vhost_id> only) {
                 }
             }
         }
+    };
+    s.walk = [c, only, policies](core::shard& control, queue_walk& page) {
+        const auto& editor = control.parts().editor();
+        const bool over = page.go_on(editor, [&](const core::vhost_node& v) {
+            return (!only || *only == v.id) && sees(c->user, editor.view(), v.id);
+        });
+        if (over) {
+            fill_for(page.rows(), editor, *policies);
+        }
+        return over;
     };
     answer_list(std::move(c), std::move(s));
 }

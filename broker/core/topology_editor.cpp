@@ -7,7 +7,9 @@
 #include "broker/core/exchange_arguments.hpp"
 #include "broker/core/policy_set.hpp"
 #include "broker/core/queue_arguments.hpp"
+#include "broker/core/queue_order.hpp"
 #include "broker/core/rabbit_text.hpp"
+#include "broker/core/standard_exchanges.hpp"
 #include "broker/core/topology_describe.hpp"
 #include "broker/core/topology_nodes.hpp"
 #include "broker/core/user_rules.hpp"
@@ -16,7 +18,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace linnet::core {
 
@@ -66,22 +67,6 @@ template <class Request>
     return r.source.empty() || (r.kind == bind_destination::exchange && r.destination.empty());
 }
 
-// The exchanges of every vhost.
-struct standard_exchange {
-    std::string_view name;
-    exchange_type type;
-    bool internal = false;
-};
-constexpr std::array<standard_exchange, 7> standard_exchanges{{
-    {"", exchange_type::direct},
-    {"amq.direct", exchange_type::direct},
-    {"amq.fanout", exchange_type::fanout},
-    {"amq.topic", exchange_type::topic},
-    {"amq.headers", exchange_type::headers},
-    {"amq.match", exchange_type::headers},
-    {"amq.rabbitmq.trace", exchange_type::topic, true},
-}};
-
 }  // namespace
 
 struct topology_editor::state {
@@ -97,6 +82,7 @@ struct topology_editor::state {
     boost::unordered_flat_map<queue_handle, queue_place, handle_hash> queues;
     boost::unordered_flat_map<session_handle, std::vector<queue_handle>, handle_hash> exclusive;
     boost::unordered_flat_map<std::uint32_t, vhost_policies> policies;
+    queue_orders orders;
     definition_listener* listener = nullptr;
 
     // ---- Telling -------------------------------------------------------------------------------
@@ -331,6 +317,7 @@ struct topology_editor::state {
             const bool differs = entry.spec.settings != q.info->entry.spec.settings;
             q.info = make_node<queue_record>();
             q.info.own().entry = entry;
+            orders.find(vhost(v)->name)->second.replace(*q.info);
             if (differs) {
                 told.push_back(std::move(entry));
             }
@@ -408,6 +395,13 @@ struct topology_editor::state {
         owned.users.put(std::move(made));
     }
 
+    void leave_order(const std::string& vhost, std::string_view queue) {
+        const auto at = orders.find(vhost);
+        at->second.erase(queue);
+        if (at->second.size() == 0) {
+            orders.erase(at);
+        }
+    }
     void forget_queue(const queue_entry& q) {
         queues.erase(q.handle);
         root.own().durable_queues.erase(durable_queue_node::hash_of(q.handle), q.handle);
@@ -448,6 +442,7 @@ void release_topology(const topology_root* root) noexcept {
 }
 
 const topology_root& topology_editor::root() const noexcept { return *state_->root; }
+const queue_orders& topology_editor::queues_in_order() const noexcept { return state_->orders; }
 
 std::unique_ptr<topology_editor> topology_editor::fork() const {
     owner_.check();
@@ -476,18 +471,7 @@ vhost_id topology_editor::add_vhost(std::string_view name, std::uint32_t number)
     const vhost_id id{is_free ? number : state_->last_vhost + 1};
     set_last_vhost(id.value);
     auto made = make_node<vhost_node>(id, name);
-    for (const standard_exchange& standard : standard_exchanges) {
-        auto info = make_node<exchange_record>();
-        auto& spec = info.own().spec;
-        spec.name = standard.name;
-        spec.type_name = to_text(standard.type);
-        spec.type = standard.type;
-        spec.durable = true;
-        spec.internal = standard.internal;
-        info.own().routes_as = standard.type;
-        made.own().exchanges.put(make_node<exchange_node>(std::move(info)));
-    }
-    made.own().exchange_count = standard_exchanges.size();
+    add_standard_exchanges(made.own());
     topology_root& root = state_->root.own();
     root.vhosts.put(std::move(made));
     root.names.put(make_node<vhost_name_node>(name, id));
@@ -522,6 +506,7 @@ outcome<std::vector<queue_entry>> topology_editor::remove_vhost(std::string_view
     for (const auto& q : queues) {
         state_->forget_queue(q);
     }
+    state_->orders.erase(v->name);
     state_->policies.erase(id.value);
     state_->tell_removed([&] { return vhost_definition{std::string(name), id.value}; });
     topology_root& root = state_->root.own();
@@ -566,7 +551,7 @@ outcome<void> topology_editor::declare_exchange(vhost_id v, const core::declare_
     if (!info) {
         return fail(info.error());
     }
-    if (auto room = check_room_for_exchange(what.name, *vhost, state_->limits, standard_exchanges.size()); !room) {
+    if (auto room = check_room_for_exchange(what.name, *vhost, state_->limits, standard_exchange_count); !room) {
         return room;
     }
     state_->apply_policies(info->own(), v);
@@ -800,6 +785,7 @@ void topology_editor::add_queue(queue_spec spec, queue_handle where) {
     }
     auto info = make_node<queue_record>();
     info.own().entry = {where, std::move(spec)};
+    state_->orders[v.name].insert(*info);
     v.queues.put(make_node<queue_node>(std::move(info)));
     ++v.queue_count;
 }
@@ -852,6 +838,7 @@ fallen topology_editor::remove_queue(vhost_id v, std::string_view name) {
     state_->forget_queue(q->info->entry);
     const std::string kept(name);  // the name may lie in the node that goes
     vhost_node& owned = state_->own_vhost(v);
+    state_->leave_order(owned.name, kept);
     owned.queues.erase(text_hash(kept), std::string_view(kept));
     --owned.queue_count;
     state::departure d;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,10 @@
 #include <vector>
 
 namespace linnet::core {
+
+class queue_order;
+// Of all vhosts that have queues, by the vhosts' names (queue_order.hpp).
+using queue_orders = std::map<std::string, queue_order, std::less<>>;
 
 struct topology_limits {
     std::optional<std::uint64_t> queues_per_vhost;
@@ -58,6 +63,8 @@ public:
 
     // For walks (topology_walk.hpp): the next version as it stands; good until the next edit.
     [[nodiscard]] const topology_root& root() const noexcept;
+    // Its queues, by the names of their vhosts and their own; good until the next edit.
+    [[nodiscard]] const queue_orders& queues_in_order() const noexcept;
     // What can be tried and thrown away: the same next version, with nobody who listens. Costs as much as there are
     // queues.
     [[nodiscard]] std::unique_ptr<topology_editor> fork() const;

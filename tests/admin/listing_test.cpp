@@ -1,7 +1,11 @@
 #include "broker/admin/listing.hpp"
 
+#include "tests/core/random_seed.hpp"
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -84,6 +88,41 @@ TEST(RowList, KeepsOfAnEarlyPageWhatIsUpToIt) {
                     EXPECT_LT(kept.size(), std::size_t{2} * asked.page * size + 1);
                     EXPECT_TRUE(std::equal(whole.begin(), whole.begin() + upto, kept.begin()))
                         << path << ' ' << reverse << ' ' << size << ' ' << asked.page;
+                }
+            }
+        }
+    }
+}
+
+TEST(RowList, SkipsToAnyRowPieceByPiece) {
+    const auto seed = test::fresh_seed();
+    LINNET_TRACE_SEED(seed);
+    std::mt19937_64 chance(seed);
+    for (const std::size_t count : {0U, 1U, 900U, 5000U, 12'000U}) {
+        // Few different ones, so that many are equal; some quite.
+        std::vector<thing> many;
+        for (std::size_t i = 0; i < count; ++i) {
+            many.push_back({"v", "q" + std::to_string(chance() % (count + 1)), chance() % 5});
+        }
+        for (const bool reverse : {false, true}) {
+            const auto whole = names_of(sorted_by("m.n", reverse), many);
+            for (const std::uint64_t size : {1U, 100U, 500U}) {
+                auto asked = sorted_by("m.n", reverse);
+                asked.paged = true;
+                asked.page_size = size;
+                const auto skipped = count == 0 ? 0 : chance() % count / size * size;
+                asked.page = skipped / size + 1;
+                row_list rows(asked);
+                for (const auto& t : many) {
+                    rows.add_numbered(t.vhost, t.name, {}, static_cast<double>(t.messages));
+                }
+                auto left = skipped;
+                while (!rows.skip_some(left)) {}
+                EXPECT_EQ(left, 0U);
+                EXPECT_EQ(rows.found(), count);
+                for (auto at = skipped; at < std::min<std::uint64_t>(skipped + size, count); ++at) {
+                    const auto r = rows.take();
+                    ASSERT_EQ(r.vhost + "/" + r.name, whole[at]) << at << " of " << count;
                 }
             }
         }

@@ -3,11 +3,15 @@
 
 import base64
 import http.client
+import itertools
+import os
+import random
 import threading
 import time
 import unittest
 from urllib.parse import quote
 
+import paho.mqtt.client as mqtt
 import pika
 
 from api import Api
@@ -23,6 +27,12 @@ def wait_for(what, seconds=20):
             return True
         time.sleep(0.02)
     return False
+
+
+def value_at(row, path):
+    for name in path.split("."):
+        row = row.get(name, "") if isinstance(row, dict) else ""
+    return row
 
 
 class Running(unittest.TestCase):
@@ -151,6 +161,102 @@ class Lists(Running):
                          [{**q, "message_stats": {"publish_details": {"rate": 0.0}}} for q in
                           self.page(columns="name,message_stats.publish_details.rate", name="list-00")])
         self.assertEqual([{"name": "list-07"}], self.page(columns="name", name="LIST-07"))
+
+
+    def test_rows_are_sorted_by_what_they_say(self):
+        link = pika.BlockingConnection(pika.ConnectionParameters(*self.broker.address))
+        channel = link.channel()
+        channel.basic_qos(prefetch_count=1)
+        for queue in ("list-01", "list-02", "list-20"):
+            channel.basic_consume(queue, lambda *_: None)
+        channel.basic_consume("list-20", lambda *_: None)
+        channel.basic_get("list-00", auto_ack=False)
+        link.process_data_events(0.2)
+        for path in ("messages", "messages_ready", "messages_unacknowledged", "consumers", "memory", "message_bytes",
+                     "message_stats.publish", "message_stats.deliver", "message_stats.deliver_get",
+                     "message_stats.publish_details.rate", "effective_policy_definition.none"):
+            for page_size in (3, 500):
+                rows = self.page(sort=path, page_size=page_size, page=1)["items"]
+                back = self.page(sort=path, page_size=page_size, page=1, sort_reverse="true")["items"]
+                values = [value_at(row, path) for row in rows]
+                self.assertEqual(sorted(values), values, path)
+                values = [value_at(row, path) for row in back]
+                self.assertEqual(sorted(values, reverse=True), values, path)
+                if page_size == 500:
+                    self.assertEqual(25, len(rows))
+        self.assertEqual("list-20", self.page(sort="consumers", sort_reverse="true", page=1)["items"][0]["name"])
+        link.close()
+
+
+class Pages(Running):
+    """A page of queues is found by their order, a whole list by looking at every queue: both are to say the same."""
+
+    def setUp(self):
+        self.seed = int(os.environ.get("LINNET_SEED", random.randrange(1 << 32)))
+        self.chance = random.Random(self.seed)
+
+    def assert_same(self, base, api, query):
+        query = {k: v for k, v in query.items() if v != ""}
+        whole = api.get(base, **query, columns="vhost,name").json
+        everything = len(api.get(base, columns="name").json)
+        size = self.chance.choice((1, 7, 20, 500))
+        pages = max(1, -(-len(whole) // size))
+        for page in {1, pages, self.chance.randint(1, pages)}:
+            p = self.check(api.get(base, **query, page=page, page_size=size, columns="vhost,name"), 200).json
+            rows = whole[(page - 1) * size:page * size]
+            self.assertEqual(
+                {"total_count": everything, "filtered_count": len(whole), "item_count": len(rows), "items": rows,
+                 "page": page, "page_count": -(-len(whole) // size), "page_size": size}, p,
+                f"{base} {query}, LINNET_SEED={self.seed}")
+        self.assertEqual(400, api.get(base, **query, page=pages + 2, page_size=size).status)
+
+    def compare(self):
+        for api in (self.api, self.broker.api("limited", "p")):
+            for sort, name, reverse in itertools.product(("", "name"), ("", "Q1", "^q[0-4]*$"), ("", "true")):
+                query = {"sort": sort, "name": name, "sort_reverse": reverse,
+                         "use_regex": "true" if name.startswith("^") else ""}
+                self.assert_same("queues", api, query)
+                self.assert_same(f"queues/{V}", api, query)
+
+    def test_pages_show_what_the_whole_list_shows(self):
+        a, vhosts = self.api, ("/", "a b", "~", "0")
+        a.put("users/limited", {"password": "p", "tags": "management"})
+        for vhost in vhosts:
+            a.put(f"vhosts/{quote(vhost, '')}")
+        for vhost in ("/", "~"):
+            a.put(f"permissions/{quote(vhost, '')}/limited", {"configure": "", "write": "", "read": ""})
+        self.compare()  # where there is none
+        kept = mqtt.Client(client_id="kept", clean_session=False)
+        kept.connect(*self.broker.address_of("mqtt"))
+        kept.subscribe("q1", 1)
+        kept.loop_start()
+        link = pika.BlockingConnection(pika.ConnectionParameters(*self.broker.address))
+        channel = link.channel()
+        for _ in range(5):
+            channel.queue_declare("", exclusive=True)
+            channel.queue_declare("", auto_delete=True)
+        for kind in ("stream", "quorum"):
+            channel.queue_declare(f"q1 {kind}", durable=True, arguments={"x-queue-type": kind})
+        self.assertTrue(wait_for(lambda: a.get(f"queues/{V}/mqtt-subscription-kept").status == 200))
+        for _ in range(4):
+            for _ in range(60):
+                path = f"queues/{quote(self.chance.choice(vhosts), '')}/q{self.chance.randrange(100)}"
+                a.delete(path) if self.chance.random() < 0.3 else a.put(path, {"durable": self.chance.random() < 0.5})
+            self.compare()
+        shown = {q["name"] for q in self.check(a.get("queues", page=1, page_size=500), 200).json["items"]}
+        self.assertTrue({"mqtt-subscription-kept", "q1 stream", "q1 quorum"} <= shown)
+        self.assertEqual(10, sum(name.startswith("amq.gen-") for name in shown))
+        self.check(a.delete(f"vhosts/{quote('a b', '')}"), 204)
+        link.close()
+        kept.loop_stop()
+        kept.disconnect()
+        self.assertTrue(wait_for(lambda: not any(
+            q["exclusive"] for q in a.get("queues", page=1, page_size=500).json["items"])))
+        self.compare()
+        self.broker.terminate(20)
+        self.broker.start_again()
+        type(self).api = self.broker.api()
+        self.compare()  # what has come back
 
 
 class LongLists(Running):
