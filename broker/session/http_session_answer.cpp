@@ -19,6 +19,8 @@ constexpr std::size_t chunk_bytes = 16 * 1024;
 constexpr std::string_view bearer = "Bearer ";
 // A source has so many tries in a turn: the thread has others to serve.
 constexpr int pieces_a_turn = 8;
+constexpr std::size_t zipped_at_once_max = 64 * 1024;  // zipping takes long: what is larger goes out in pieces
+constexpr std::size_t zipped_piece_bytes = 8 * 1024;
 // A buffer that one large request left behind is not kept for the small ones that follow.
 constexpr std::size_t body_kept_bytes = 64 * 1024;
 
@@ -172,8 +174,34 @@ void http_session::say_problem(const http::problem& p, http::reply_to to, std::s
 
 // ---- Whole answers -------------------------------------------------------------------------------
 
+namespace {
+
+// A body that is at hand, in pieces.
+class text_source final : public http_source {
+public:
+    explicit text_source(std::string text) noexcept : text_(std::move(text)) {}
+    progress write(http_body& to) override {
+        const auto part = std::string_view(text_).substr(at_, zipped_piece_bytes);
+        to.append(part);
+        at_ += part.size();
+        return at_ == text_.size() ? progress::done : progress::more;
+    }
+
+private:
+    const std::string text_;
+    std::size_t at_ = 0;
+};
+
+}  // namespace
+
 void http_session::answered(http_answer a) {
-    write_answer(a, http::reply_to::request(parser_->request()));
+    const auto to = http::reply_to::request(parser_->request());
+    if (a.body.size() > zipped_at_once_max && compresses(a, to, a.body.size())) {
+        auto body = std::make_unique<text_source>(std::exchange(a.body, {}));
+        streamed(std::move(a), std::move(body));
+        return;
+    }
+    write_answer(a, to);
     end_call();
 }
 

@@ -24,6 +24,13 @@ void append_escaped(std::string& out, char c) {
         out += c;
 }
 
+// How many bytes at the front stand for themselves.
+std::size_t plain_size(std::string_view text) {
+    const auto end = std::find_if(text.begin(), text.end(),
+                                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; });
+    return static_cast<std::size_t>(end - text.begin());
+}
+
 // How many bytes the character at the front has; 0 when it is none.
 std::size_t character_size(std::string_view text) {
     for (std::size_t size = 1; size <= std::min<std::size_t>(text.size(), 4); ++size) {
@@ -39,6 +46,12 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
     const bool sound = wire::is_utf8(text);
     while (!text.empty()) {
+        // Nearly every text is nothing but one such piece.
+        if (const auto plain = sound ? plain_size(text) : 0; plain != 0) {
+            out += text.substr(0, plain);
+            text.remove_prefix(plain);
+            continue;
+        }
         const std::size_t size = sound || static_cast<unsigned char>(text[0]) < 0x80 ? 1 : character_size(text);
         if (size == 0)
             out += "\xEF\xBF\xBD";

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <functional>
 #include <optional>
@@ -75,6 +76,34 @@ private:
     std::string piece_;
     bool* gone_;
 };
+
+// The body of an answer in chunks.
+std::string unchunked(std::string_view answer) {
+    std::string body;
+    answer.remove_prefix(answer.find("\r\n\r\n") + 4);
+    while (!answer.empty()) {
+        const auto size = std::stoul(std::string(answer.substr(0, answer.find("\r\n"))), nullptr, 16);
+        answer.remove_prefix(answer.find("\r\n") + 2);
+        body += answer.substr(0, size);
+        answer.remove_prefix(size + 2);
+    }
+    return body;
+}
+
+std::string unzipped(std::string_view packed) {
+    constexpr int window_bits = 15 + 16;  // 16: gzip
+    z_stream z{};
+    EXPECT_EQ(inflateInit2(&z, window_bits), Z_OK);
+    std::string text(2'000'000, '\0');
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // zlib reads only
+    z.avail_in = static_cast<uInt>(packed.size());
+    z.next_out = reinterpret_cast<Bytef*>(text.data());
+    z.avail_out = static_cast<uInt>(text.size());
+    EXPECT_EQ(inflate(&z, Z_FINISH), Z_STREAM_END);
+    text.resize(text.size() - z.avail_out);
+    inflateEnd(&z);
+    return text;
+}
 
 class HttpHandler : public ::testing::Test {
 protected:
@@ -415,6 +444,38 @@ TEST_F(HttpHandler, LargeTextIsZippedForWhoTakesIt) {
     const auto streamed = l.read(ask("GET /v1/a", "", "Accept-Encoding: gzip\r\n"));
     EXPECT_THAT(streamed, HasSubstr("Content-Encoding: gzip\r\n"));
     EXPECT_LT(streamed.size(), 1500U);
+}
+
+// Zipping it at once would take longer than others should have to wait.
+TEST_F(HttpHandler, AVeryLargeTextIsZippedInPieces) {
+    line l(w, settings);
+    std::string text(600'000, 'a');
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        text[i] = static_cast<char>('a' + i * i % 23);
+    }
+    h.on_next = [&](http_responder to) {
+        std::move(to).answer({.fields = {{"Content-Type", "application/json"}}, .body = text});
+    };
+    auto said = l.read(ask("GET /v1/a", "", "Accept-Encoding: gzip\r\n"));
+    EXPECT_THAT(said, HasSubstr("Content-Encoding: gzip\r\n"));
+    ASSERT_THAT(said, HasSubstr("Transfer-Encoding: chunked\r\n"));
+    EXPECT_THAT(said, Not(EndsWith("\r\n0\r\n\r\n"))) << "all of it in one turn";
+    int turns = 1;
+    for (; !said.ends_with("\r\n0\r\n\r\n") && turns < 100; ++turns) {
+        w.pass(ns_per_ms);
+        said += l.written();
+    }
+    EXPECT_GT(turns, 3);
+    EXPECT_EQ(unzipped(unchunked(said)), text);
+    // What follows on the connection is as ever.
+    EXPECT_THAT(l.read(ask("GET /v1/b")), EndsWith("GET v1 b by guest: "));
+    h.on_next = [&](http_responder to) {
+        std::move(to).answer({.fields = {{"Content-Type", "application/json"}}, .body = text});
+    };
+    const auto head = l.read(ask("HEAD /v1/a", "", "Accept-Encoding: gzip\r\n"));
+    EXPECT_THAT(head, HasSubstr("Content-Encoding: gzip\r\n"));
+    EXPECT_THAT(head, EndsWith("\r\n\r\n"));
+    EXPECT_THAT(l.read(ask("GET /v1/b")), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
 TEST_F(HttpHandler, OtherPagesNeedTheirOriginListed) {
