@@ -69,9 +69,8 @@ R"json({
      {"$ref": "#/components/parameters/IdempotencyKey"},
      {"$ref": "#/components/parameters/Prefer"}
     ],
-    "requestBody": {"$ref": "#/components/requestBodies/Message"},
+    "requestBody": {"$ref": "#/components/requestBodies/OneMessage"},
     "responses": {
-     "200": {"description": "A batch: a line with status and id for each message.", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
      "201": {"$ref": "#/components/responses/Published"},
      "202": {"description": "Taken, and not waited for."},
      "default": {"$ref": "#/components/responses/Problem"}
@@ -404,6 +403,10 @@ R"json( "components": {
    "Message": {
     "description": "The message. Fields X-H-<name> are headers of the application. application/x-ndjson: many, an object a line.",
     "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}, "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/BatchItem"}}}
+   },
+   "OneMessage": {
+    "description": "The message. Fields X-H-<name> are headers of the application.",
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}
    }
   },
   "parameters": {

@@ -654,6 +654,16 @@ TEST_P(HttpMessaging, SaysWhatItOffers) {
             const bool allowed = !answer.starts_with("HTTP/1.1 405 ") &&
                                  answer.find("nothing is served at this path") == std::string::npos;
             EXPECT_EQ(allowed, item.contains(method)) << upper << " " << at << "\n" << answer;
+            if (!item.contains(method) || item[method].value("requestBody", nlohmann::json{}).is_null()) {
+                continue;
+            }
+            // Many messages at once, where it says so and nowhere else.
+            const auto batch = ask(upper + " /v1" + at, "{}\n", "Content-Type: application/x-ndjson\r\n");
+            EXPECT_EQ(batch.find("Content-Type: application/x-ndjson") != std::string::npos,
+                      item[method]["responses"].value("200", nlohmann::json{}).dump().find("ndjson") !=
+                          std::string::npos)
+                << upper << " " << at << "\n"
+                << batch;
         }
     }
 }
