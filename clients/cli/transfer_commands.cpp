@@ -11,18 +11,17 @@ namespace {
 
 // What made the broker do more with a message than route it, when it was published first: send copies elsewhere, keep
 // it as its topic's last value.
-const std::initializer_list<std::string_view> publishing_headers = {std::string_view{"CC"}, std::string_view{"BCC"},
-                                                                    std::string_view{"x-retain"}};
-const std::initializer_list<std::string_view> dead_letter_headers = {std::string_view{"CC"},
-                                                                     std::string_view{"BCC"},
-                                                                     std::string_view{"x-retain"},
-                                                                     std::string_view{"x-death"},
-                                                                     std::string_view{"x-first-death-exchange"},
-                                                                     std::string_view{"x-first-death-queue"},
-                                                                     std::string_view{"x-first-death-reason"},
-                                                                     std::string_view{"x-last-death-exchange"},
-                                                                     std::string_view{"x-last-death-queue"},
-                                                                     std::string_view{"x-last-death-reason"}};
+const std::initializer_list<std::string_view> publishing_headers = {"CC", "BCC", "x-retain"};
+// What tells of its deaths.
+const std::initializer_list<std::string_view> death_headers = {
+    "x-death",
+    "x-first-death-exchange",
+    "x-first-death-queue",
+    "x-first-death-reason",
+    "x-last-death-exchange",
+    "x-last-death-queue",
+    "x-last-death-reason",
+};
 
 // A route that a dead letter had: where it was published, and why and where it died.
 struct origin {
@@ -52,7 +51,7 @@ std::optional<origin> origin_of(const amqp_message& message) {
 }
 
 // Published again by us: it goes to one place, and the user who published it first is not the one who does so now.
-amqp_message fresh_from(const amqp_message& message, std::initializer_list<std::string_view> left_out,
+amqp_message fresh_from(const amqp_message& message, std::initializer_list<std::string_view> also_left_out,
                         bool keeps_its_time) {
     auto fresh = message;
     const auto view = amqp::basic_properties_view::parse(wire::as_bytes(message.properties));
@@ -60,9 +59,11 @@ amqp_message fresh_from(const amqp_message& message, std::initializer_list<std::
         return fresh;
     }
     auto builder = amqp::basic_properties_builder{*view};
+    auto kept = amqp::table_builder{};
     auto table = amqp::table_builder{};
     if (const auto headers = view->headers()) {
-        table.put_all_but(*headers, left_out);
+        kept.put_all_but(*headers, publishing_headers);
+        table.put_all_but(kept.view(), also_left_out);
         builder.set_headers(table.view());
     }
     builder.remove(amqp::property::user_id);
@@ -76,7 +77,7 @@ amqp_message fresh_from(const amqp_message& message, std::initializer_list<std::
 // Without the marks of its deaths: with them a broker would see a cycle and drop it when it dies again. Its own time
 // was up once; the queue's still counts.
 amqp_message as_published(const amqp_message& message, const origin& from) {
-    auto fresh = fresh_from(message, dead_letter_headers, false);
+    auto fresh = fresh_from(message, death_headers, false);
     fresh.exchange = from.exchange;
     fresh.routing_key = from.routing_key;
     return fresh;
@@ -137,7 +138,7 @@ exit_code move_messages(const invocation& call) {
         return complain(call.name(), at ? plan.error() : at.error());
     }
     plan->choose = [&call, to_exchange = call.has("exchange")](const amqp_delivery& delivery) {
-        auto message = fresh_from(delivery.message, publishing_headers, true);
+        auto message = fresh_from(delivery.message, {}, true);
         message.exchange = to_exchange ? call.value("exchange") : "";
         message.routing_key = to_exchange ? call.value("key", message.routing_key) : call.word("to");
         return std::optional{std::move(message)};
