@@ -67,6 +67,8 @@ result<void> amqp_client::consume(const std::string& queue, std::uint16_t prefet
     });
 }
 
+void amqp_client::get(const std::string& queue) { amqp::append_method(out_, channel, amqp::basic_get{.queue = queue}); }
+
 std::uint64_t amqp_client::publish(const amqp_message& message) {
     const auto method = amqp::basic_publish{
         .exchange = message.exchange, .routing_key = message.routing_key, .mandatory = true};
@@ -106,9 +108,11 @@ result<std::optional<amqp_event>> amqp_client::next(std::chrono::milliseconds pa
             continue;
         }
         const auto fault = amqp::visit_method(frame.payload, [&]<class Method>(const Method& m) {
-            if constexpr (std::is_same_v<Method, amqp::basic_deliver>) {
+            if constexpr (std::is_same_v<Method, amqp::basic_deliver> || std::is_same_v<Method, amqp::basic_get_ok>) {
                 event = amqp_delivery{
                     m.delivery_tag, m.redelivered, {std::string{m.exchange}, std::string{m.routing_key}, {}, {}}};
+            } else if constexpr (std::is_same_v<Method, amqp::basic_get_empty>) {
+                event = amqp_empty{};
             } else if constexpr (std::is_same_v<Method, amqp::basic_return>) {
                 event = amqp_returned{fmt::format("{} {}", m.code, m.text),
                                       {std::string{m.exchange}, std::string{m.routing_key}, {}, {}}};

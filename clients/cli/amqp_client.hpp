@@ -41,7 +41,10 @@ struct amqp_returned {
     amqp_message message;
 };
 
-using amqp_event = std::variant<amqp_delivery, amqp_confirm, amqp_returned>;
+// There was no message for a get().
+struct amqp_empty {};
+
+using amqp_event = std::variant<amqp_delivery, amqp_confirm, amqp_returned, amqp_empty>;
 
 class amqp_client {
 public:
@@ -55,6 +58,8 @@ public:
     [[nodiscard]] result<void> confirm_publishes();
     [[nodiscard]] result<void> consume(const std::string& queue, std::uint16_t prefetch);
 
+    // Asks for one message: a delivery will come, or that there is none.
+    void get(const std::string& queue);
     // Answers the number that its confirm will have, counted from 1.
     std::uint64_t publish(const amqp_message& message);
     void ack(std::uint64_t tag);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace linnet::cli {
 namespace {
@@ -12,16 +13,21 @@ namespace {
 using clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-// A queue that says nothing for so long has given all that it will: another consumer has the rest.
 constexpr auto patience = 2'000ms;
+
+// What is asked for and not settled yet may be so much. A broker that had to lend us all of its messages at once would
+// run out of memory, hold publishers back, us among them, and never hear our acknowledgements.
+constexpr std::uint64_t under_way_bytes_max = 4 * 1024 * 1024;
+constexpr std::uint64_t under_way_max = 1'000;
 
 class carrying {
 public:
     carrying(amqp_client& client, const transfer_plan& plan, std::uint64_t total)
-        : client_{client}, plan_{plan}, total_{total}, bar_{plan.verb, total, plan.quiet} {}
+        : client_{client}, plan_{plan}, left_{total}, bar_{plan.verb, total, plan.quiet} {}
 
     result<transfer_report> go() {
-        while (seen_ < total_ || !open_.empty()) {
+        ask();
+        while (asked_ != 0 || !open_.empty()) {
             // For confirms it is worth waiting longer: a disk may take its time.
             auto event = client_.next(open_.empty() ? patience : std::max(patience, plan_.timeout));
             if (!event) {
@@ -33,6 +39,7 @@ public:
                 break;
             }
             std::visit([this](auto& each) { on(each); }, **event);
+            ask();
             bar_.show(report_.carried + report_.kept + report_.refused);
         }
         // What has no confirm by now has gone, perhaps; twice is better than never: with the connection's end it is in
@@ -45,11 +52,23 @@ public:
     }
 
 private:
-    void on(amqp_delivery& delivery) {
-        if (seen_ == total_) {
-            return;
+    // Of each the size is known when it has come: until then it may be as large as the largest one.
+    void ask() {
+        while (left_ != 0) {
+            const auto under_way = asked_ + open_.size() + 1;
+            if (under_way > under_way_max || (under_way > 1 && under_way > under_way_bytes_max / largest_)) {
+                return;
+            }
+            client_.get(plan_.queue);
+            ++asked_;
+            --left_;
         }
-        ++seen_;
+    }
+
+    void on(amqp_delivery& delivery) {
+        --asked_;
+        const auto size = std::max<std::uint64_t>(delivery.message.body.size(), 1);
+        largest_ = std::exchange(any_came_, true) ? std::max(largest_, size) : size;
         const auto to = plan_.choose(delivery);
         if (!to) {
             ++report_.kept;
@@ -59,6 +78,12 @@ private:
             keep_the_rate();
             open_[client_.publish(*to)] = {delivery.tag, looks_of(*to)};
         }
+    }
+
+    // Another consumer has the rest.
+    void on(const amqp_empty&) {
+        --asked_;
+        left_ = 0;
     }
 
     // A message that reaches no queue comes back, and then its confirm. Two that look alike are as good as one another.
@@ -122,11 +147,13 @@ private:
 
     amqp_client& client_;
     const transfer_plan& plan_;
-    const std::uint64_t total_;
+    std::uint64_t left_;                           // to be asked for yet
+    std::uint64_t asked_ = 0;                      // and not come yet
+    std::uint64_t largest_ = under_way_bytes_max;  // until one has come
+    bool any_came_ = false;
     progress bar_;
     transfer_report report_;
     std::map<std::uint64_t, underway> open_;  // by the number of the publish
-    std::uint64_t seen_ = 0;
     std::uint64_t paced_ = 0;
     const clock::time_point began_ = clock::now();
 };
@@ -142,10 +169,8 @@ result<transfer_report> carry(amqp_client& client, const transfer_plan& plan) {
     if (total == 0) {
         return transfer_report{};
     }
-    // What stays is held until the end, or it would come again and again: no limit where there is a choice.
-    return client.confirm_publishes().and_then([&] { return client.consume(plan.queue, 0); }).and_then([&] {
-        return carrying{client, plan, total}.go();
-    });
+    // What stays is held until the end, or it would come again and again.
+    return client.confirm_publishes().and_then([&] { return carrying{client, plan, total}.go(); });
 }
 
 }  // namespace linnet::cli

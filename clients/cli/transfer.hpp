@@ -5,7 +5,8 @@
 //
 // Threads:  the caller's.
 // Bounds:   as many messages as the queue held at the start, so that what arrives meanwhile, and what comes back, is
-//           left alone. Of a message under way its numbers are kept, not its body.
+//           left alone; some MiB of them under way at a time. Of a message under way its numbers are kept, not its
+//           body.
 // Fails:    with the broker's words, in the report once anything has been published; what was under way is in the queue
 //           still.
 #pragma once

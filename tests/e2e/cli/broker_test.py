@@ -258,7 +258,22 @@ def with_linnetd(folder):
         driven = frozenset(cli.driven)  # to ask for help is not to try
         left = [v for v in verbs(cli) if v not in driven]
         assert not left, f"nobody has tried {left}"
+    moving_more_than_memory_holds(folder)
     return 0
+
+
+def moving_more_than_memory_holds(folder):
+    """Were all of it lent at once, the broker would hold its publishers back: the mover, too, that is to settle it."""
+    large = "x" * (32 << 20)
+    with linnetd.Linnetd(settings=("memory.budget=128MiB",), listen=("amqp=127.0.0.1:0", "http=127.0.0.1:0")) as broker:
+        cli = Cli("http://guest:guest@127.0.0.1:{}".format(broker.address_of("http")[1]), folder)
+        amqp = "amqp://guest:guest@127.0.0.1:{}".format(broker.port)
+        for queue in ("from", "to"):
+            cli("queue", "create", queue)
+        for _ in range(6):
+            cli("pub", amqp, "-k", "from", "--property", "delivery_mode=2", given=large)
+        cli("queue", "move", "from", "to", "--amqp-url", amqp)
+        assert cli.json("queue", "show", "to")["messages"] == 6
 
 
 def retaining(cli, mqtt):
