@@ -464,7 +464,7 @@ void server::on_store_failed(const std::string& complaint) {
 
 // At once: sessions could only wait for confirms that must not be given, and closing the logs would write more.
 void server::give_up() {
-    log::error({.domain = "store"}, "{}: nothing more can be made durable, so this ends as_broker", store_complaint_);
+    log::error({.domain = "store"}, "{}: nothing more can be made durable, so this ends here", store_complaint_);
     notifier_.stopping("the store failed");
     pid_file_.remove();
     std::_Exit(static_cast<int>(exit_code::io_error));

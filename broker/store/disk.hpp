@@ -103,7 +103,8 @@ public:
 enum class disk_method : std::uint8_t { automatic, io_uring, thread };
 
 // The real one. `automatic` tries io_uring with O_DIRECT and falls back, each step for itself, where the kernel or
-// the file system refuses. The folder must exist.
+// the file system refuses. The folder must exist. Reads find what is on the medium: a write of the process before that
+// could not be synced may still be in the system's cache, and no later sync would say that it is nowhere else.
 [[nodiscard]] disk_result<std::unique_ptr<disk>> open_disk(const std::string& folder, disk_method method);
 
 }  // namespace linnet::store

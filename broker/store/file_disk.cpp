@@ -477,6 +477,24 @@ int remove_parts(int folder) {
     return 0;
 }
 
+// Reading is to begin with the medium. Pages whose sync failed count as clean, so that the cache gives them up with all
+// the others; what a killed process left is brought out first. Whether that succeeds is not asked here: what could not
+// be written is either gone then, or still dirty and found out by the next sync.
+int forget_cached(int folder) {
+    const auto all = files_in(folder);
+    if (!all) {
+        return all.error();
+    }
+    for (const std::string& name : *all) {
+        const unique_fd file(open_at(folder, name.c_str(), O_RDONLY, 0));
+        if (file) {
+            static_cast<void>(sync_data(file.get()));
+            static_cast<void>(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED));
+        }
+    }
+    return 0;
+}
+
 }  // namespace
 
 int disk_file::sync() noexcept {
@@ -515,6 +533,9 @@ disk_result<std::unique_ptr<disk>> open_file_disk(const std::string& folder, con
     }
     if (error != 0) {
         return failed(error, "create files in " + folder);
+    }
+    if (error = direct ? 0 : forget_cached(opened.get()); error != 0) {
+        return failed(error, "list " + folder);
     }
     const bool ring = means.method != disk_method::thread && uring_usable();
     if (means.method == disk_method::io_uring && !ring) {

@@ -34,12 +34,30 @@ struct operation {
     std::uint64_t tag = 0;
 };
 
-// Bytes that a crash may drop, apply or tear.
-struct unsure_write {
+struct placed_bytes {
     inode_number file = 0;
     std::uint64_t offset = 0;
     bytes content;
 };
+
+auto place(bytes& in, std::uint64_t offset) { return in.begin() + static_cast<std::ptrdiff_t>(offset); }
+
+// Takes out what lies in [from, to) of the file.
+void cut(std::vector<placed_bytes>& all, inode_number file, std::uint64_t from, std::uint64_t to) {
+    for (placed_bytes& w : std::exchange(all, {})) {
+        const std::uint64_t end = w.offset + w.content.size();
+        if (w.file != file || end <= from || to <= w.offset) {
+            all.push_back(std::move(w));
+            continue;
+        }
+        if (w.offset < from) {
+            all.push_back({file, w.offset, {w.content.begin(), place(w.content, from - w.offset)}});
+        }
+        if (to < end) {
+            all.push_back({file, to, {place(w.content, to - w.offset), w.content.end()}});
+        }
+    }
+}
 
 struct name_change {
     std::string before;  // empty: created
@@ -62,7 +80,7 @@ void change_names(folder& names, const name_change& c) {
     }
 }
 
-void leave(bytes& content, const unsure_write& w, choices& fate) {
+void leave(bytes& content, const placed_bytes& w, choices& fate) {
     enum : std::uint8_t { dropped, whole, torn };
     const std::size_t outcome = fate.among(3);
     for (std::size_t at = 0; at < w.content.size(); at += simulated_disk::sector) {
@@ -89,7 +107,9 @@ struct simulated_state {
     folder names;    // as seen now
     folder durable;  // as of the last sync
     std::vector<name_change> unsynced;
-    std::vector<unsure_write> unsure;  // neither stable nor under way: lies, failures, operations cut off
+    // What a crash may drop, apply or tear, neither stable nor under way: lies, failures, operations cut off.
+    std::vector<placed_bytes> unsure;
+    std::vector<placed_bytes> forgotten;  // what the medium has where readers see a write that failed
 
     std::uint64_t attached = 0;  // grows with each attach(): older disks are cut off
     std::vector<operation> gathered;
@@ -101,6 +121,10 @@ struct simulated_state {
     std::uint64_t fail_last = 0;
     int fail_with = 0;
     bool failed = false;
+    std::uint64_t writes = 0;
+    std::uint64_t failing_write = 0;
+    int write_error = 0;
+    failed_write leaves = failed_write::unsure;
 
     // The errno of this operation; 0: it succeeds.
     int count() {
@@ -165,7 +189,59 @@ struct simulated_state {
         if (bytes& stable = inodes[file].stable; !stable.empty()) {
             std::copy(content.begin(), content.end(), stable.begin() + static_cast<std::ptrdiff_t>(offset));
         }
-        settle(file, offset, offset + content.size());
+        // There is something certain now: what was unsure before cannot come back.
+        cut(unsure, file, offset, offset + content.size());
+        cut(forgotten, file, offset, offset + content.size());
+    }
+
+    // Readers see it, the medium keeps what it has.
+    void remember(const operation& o) {
+        inode& i = inodes[o.file];
+        bytes& medium = i.stable.empty() ? i.live : i.stable;
+        cut(forgotten, o.file, o.offset, o.offset + o.copy.size());
+        forgotten.push_back({o.file, o.offset, {place(medium, o.offset), place(medium, o.offset + o.copy.size())}});
+        std::ranges::copy(o.copy, place(i.live, o.offset));
+    }
+
+    // As it is on the medium, of which readers may see more.
+    bytes medium_of(inode_number file) const {
+        bytes content = inodes[file].stable.empty() ? inodes[file].live : inodes[file].stable;
+        for (const placed_bytes& w : forgotten) {
+            if (w.file == file) {
+                std::ranges::copy(w.content, place(content, w.offset));
+            }
+        }
+        return content;
+    }
+
+    // What was only remembered is no more.
+    void reread() {
+        for (const placed_bytes& w : std::exchange(forgotten, {})) {
+            std::ranges::copy(w.content, place(inodes[w.file].live, w.offset));
+        }
+    }
+
+    // Of a write that failed there is by now what there is, and whoever reads it next can build on that. A lie is not
+    // found out before the machine stops.
+    void settle_failed(choices& fate) {
+        for (placed_bytes& w : std::exchange(unsure, {})) {
+            inode& i = inodes[w.file];
+            if (how.lie == disk_lie::writes || !i.stable.empty()) {
+                unsure.push_back(std::move(w));
+            } else {
+                leave(i.live, w, fate);
+            }
+        }
+    }
+
+    int fail_write(operation& o) {
+        failed = true;
+        if (leaves == failed_write::unsure) {
+            unsure.push_back({o.file, o.offset, std::move(o.copy)});
+        } else {
+            remember(o);
+        }
+        return leaves == failed_write::believed ? 0 : write_error;
     }
 
     void sync(inode_number file) {
@@ -182,25 +258,6 @@ struct simulated_state {
         }
         std::copy(o.copy.begin(), o.copy.end(), i.live.begin() + static_cast<std::ptrdiff_t>(o.offset));
         unsure.push_back({o.file, o.offset, o.copy});
-    }
-
-    // There is something certain in [from, to) now: what was unsure before cannot come back.
-    void settle(inode_number file, std::uint64_t from, std::uint64_t to) {
-        for (unsure_write& w : std::exchange(unsure, {})) {
-            const std::uint64_t end = w.offset + w.content.size();
-            if (w.file != file || end <= from || to <= w.offset) {
-                unsure.push_back(std::move(w));
-                continue;
-            }
-            if (w.offset < from) {
-                unsure.push_back(
-                    {file, w.offset, {w.content.begin(), w.content.end() - static_cast<std::ptrdiff_t>(end - from)}});
-            }
-            if (to < end) {
-                unsure.push_back(
-                    {file, to, {w.content.begin() + static_cast<std::ptrdiff_t>(to - w.offset), w.content.end()}});
-            }
-        }
     }
 
     int load(inode_number file, std::uint64_t offset, std::span<std::uint8_t> into) const {
@@ -220,6 +277,9 @@ struct simulated_state {
                 if (error != 0) {
                     unsure.push_back({o.file, o.offset, std::move(o.copy)});
                     return error;
+                }
+                if (++writes == failing_write) {
+                    return fail_write(o);
                 }
                 store(o.file, o.offset, o.copy);
                 return 0;
@@ -525,6 +585,7 @@ simulated_disk& simulated_disk::operator=(simulated_disk&&) noexcept = default;
 
 std::unique_ptr<disk> simulated_disk::attach() {
     state_->cut_off();
+    state_->reread();
     return std::make_unique<attached_disk>(state_);
 }
 
@@ -563,6 +624,13 @@ void simulated_disk::fail_from(std::uint64_t nth, int error) {
     }
 }
 
+void simulated_disk::fail_write_at(std::uint64_t nth, int error, failed_write leaves) {
+    state_->failing_write = nth == 0 ? 0 : state_->writes + nth;
+    state_->write_error = error;
+    state_->leaves = leaves;
+    state_->failed = false;
+}
+
 void simulated_disk::set_capacity(std::uint64_t bytes) { state_->how.capacity_bytes = bytes; }
 
 disk_image simulated_disk::crash(choices& fate) const {
@@ -575,10 +643,9 @@ disk_image simulated_disk::crash(choices& fate) const {
     std::map<inode_number, bytes*> found;
     disk_image image;
     for (const auto& [name, file] : names) {
-        const inode& i = state_->inodes[file];
-        found[file] = &image.emplace(name, i.stable.empty() ? i.live : i.stable).first->second;
+        found[file] = &image.emplace(name, state_->medium_of(file)).first->second;
     }
-    const auto maybe = [&](const unsure_write& w) {
+    const auto maybe = [&](const placed_bytes& w) {
         if (const auto at = found.find(w.file); at != found.end()) {
             leave(*at->second, w, fate);
         }
@@ -612,6 +679,8 @@ simulated_disk simulated_disk::kill(std::uint64_t seed) const {
     s.durable = state_->durable;
     s.unsynced = state_->unsynced;
     s.unsure = state_->unsure;
+    s.forgotten = state_->forgotten;
+    s.settle_failed(fate);
     for (const operation& o : state_->under_way) {
         if (o.kind == operation_kind::write && fate.yes()) {
             s.show(o);

@@ -23,7 +23,7 @@
 //
 // What has been submitted and not finished is on its way: a crash drops it, applies it whole, or any of its
 // sectors, each operation for itself. What was not submitted never happens. Names are on their way until
-// sync_folder(). A write that failed stays on its way for ever.
+// sync_folder(). A write that failed stays on its way for as long as its process.
 
 namespace linnet::store {
 
@@ -31,6 +31,15 @@ enum class disk_lie : std::uint8_t {
     none,
     writes,  // says that they are done, and may lose them in a crash nevertheless
     names,   // the same of sync_folder() and prepare()
+};
+
+// What a write leaves that was made to fail.
+enum class failed_write : std::uint8_t {
+    unsure,  // any part of it on the medium; readers see what was there before: O_DSYNC's error
+    // Nothing on the medium, though every later sync succeeds; readers see it until the next attach(): a page cache
+    // after fdatasync()'s error.
+    remembered,
+    believed,  // the same, and nobody is told: what a log would have that asks again and believes the answer
 };
 
 struct simulation {
@@ -83,6 +92,8 @@ public:
     // The operation so many further on fails (1: the next one), or all from that one on. 0: none any more.
     void fail_at(std::uint64_t nth, int error);
     void fail_from(std::uint64_t nth, int error);
+    // The write so many further on fails (1: the next one), and no other operation. 0: none any more.
+    void fail_write_at(std::uint64_t nth, int error, failed_write leaves);
     void set_capacity(std::uint64_t bytes);
 
     // ---- Ends ----------------------------------------------------------------------------------
@@ -90,7 +101,7 @@ public:
     [[nodiscard]] disk_image crash(choices& fate) const;
     [[nodiscard]] disk_image crash(std::uint64_t seed) const;
     // What the next process finds when this one alone has ended: of what was under way some has been done, all of it
-    // or nothing of an operation, and none of that is certain before it is synced.
+    // or nothing of an operation, and none of that is certain before it is synced; of a write that failed any part.
     [[nodiscard]] simulated_disk kill(std::uint64_t seed) const;
     // What a reader finds now: only what has finished.
     [[nodiscard]] disk_image snapshot() const;

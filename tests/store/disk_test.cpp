@@ -10,10 +10,13 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -505,6 +508,38 @@ TEST_P(RealDisk, RemovesWhatIsNotWhole) {
 }
 
 // Short transfers and errors of the kernel's own: files may not grow beyond the limit.
+// How much of the file the system has in its cache.
+std::size_t cached_pages(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    void* const at = ::mmap(nullptr, file_bytes, PROT_READ, MAP_SHARED, fd, 0);
+    ::close(fd);
+    std::vector<unsigned char> pages(file_bytes / disk::block);
+    EXPECT_EQ(::mincore(at, file_bytes, pages.data()), 0);
+    ::munmap(at, file_bytes);
+    return static_cast<std::size_t>(std::ranges::count_if(pages, [](auto p) { return (p & 1U) != 0; }));
+}
+
+TEST_P(RealDisk, ReadsTheMediumAndNotWhatTheSystemRemembers) {
+    struct statfs system {};
+    if (::statfs(folder_.path().c_str(), &system) == 0 && system.f_type == TMPFS_MAGIC) {
+        GTEST_SKIP() << "NOT TESTED: it lies in memory";
+    }
+    d_.reset();
+    const disk_means buffered{GetParam(), false};
+    const auto path = folder_.path() + "/a";
+    const block_buffer ones(file_bytes / disk::block, 1);
+    {
+        const auto first = must(open_file_disk(folder_.path(), buffered));
+        must(first->write_now(must(first->create("a", file_bytes)), 0, ones.bytes()));
+    }
+    ASSERT_GT(cached_pages(path), 0U);
+    const auto second = must(open_file_disk(folder_.path(), buffered));
+    EXPECT_EQ(cached_pages(path), 0U);
+    block_buffer found(file_bytes / disk::block);
+    must(second->read_now(must(second->open("a")), 0, found.bytes()));
+    EXPECT_TRUE(found.all(1));
+}
+
 TEST_P(RealDisk, ReportsWhatTheKernelSays) {
     d_.reset();
     const auto missing = open_disk(folder_.path() + "/missing", GetParam());

@@ -227,6 +227,54 @@ TEST(SimulatedDisk, AFailedWriteDoesNotComeBackOverALaterOne) {
     EXPECT_THAT(after, ElementsAre(0, 1));
 }
 
+TEST(SimulatedDisk, AWriteWhoseSyncFailedIsSeenUntilItIsLookedForAgain) {
+    for (const failed_write how : {failed_write::remembered, failed_write::believed}) {
+        bench b({.prompt = true});
+        const block_buffer ones(1, 1);
+        const block_buffer twos(1, 2);
+        block_buffer seen(1);
+        b.medium.fail_write_at(2, EIO, how);
+        for (const std::uint64_t at : {2 * disk::block, std::size_t{0}, disk::block}) {
+            b.d->write(b.f, at, ones.bytes(), at);
+            b.d->submit();
+            EXPECT_EQ(polled(*b.d).at(0).error, at == 0 && how == failed_write::remembered ? EIO : 0);
+        }
+        EXPECT_TRUE(b.medium.failed());
+        must(b.d->sync_now(b.f));
+        must(b.d->read_now(b.f, 0, seen.bytes()));
+        EXPECT_TRUE(seen.all(1)) << "readers see it";
+        EXPECT_EQ(outcomes(b.medium, 0), (std::set<std::vector<std::uint8_t>>{std::vector<std::uint8_t>(8)}))
+            << "and the medium has nothing of it";
+        EXPECT_EQ(b.medium.crash(1).at("a")[disk::block], 1);
+
+        simulated_disk left = b.medium.kill(1);
+        const auto d = left.attach();
+        const file_id f = must(d->open("a"));
+        must(d->read_now(f, 0, seen.bytes()));
+        EXPECT_TRUE(seen.all(0));
+        must(d->write_now(f, 0, twos.bytes()));
+        EXPECT_EQ(left.crash(1).at("a").front(), 2);
+    }
+}
+
+TEST(SimulatedDisk, AFailedWriteIsDecidedWhenItsProcessHasEnded) {
+    bench b({.prompt = true});
+    const block_buffer ones(1, 1);
+    b.medium.fail_write_at(1, EIO, failed_write::unsure);
+    b.d->write(b.f, 0, ones.bytes(), 1);
+    b.d->submit();
+    ASSERT_EQ(polled(*b.d).at(0).error, EIO);
+    EXPECT_EQ(outcomes(b.medium, 0).size(), 256U);
+    std::set<int> first;
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        const simulated_disk left = b.medium.kill(seed);
+        EXPECT_EQ(outcomes(left, 0).size(), 1U);
+        EXPECT_EQ(left.crash(seed), left.snapshot());
+        first.insert(left.snapshot().at("a").front());
+    }
+    EXPECT_THAT(first, ElementsAre(0, 1));
+}
+
 TEST(SimulatedDisk, IsFullWhenItIs) {
     bench b({.capacity_bytes = 2 * small_file, .prompt = true});
     EXPECT_EQ(must(b.d->free_bytes()), small_file);
