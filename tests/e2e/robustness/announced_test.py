@@ -2,6 +2,7 @@
 """Huge messages that are announced and never sent: they cost what a connection costs, and end at the deadline."""
 
 import base64
+import select
 import socket
 import struct
 import time
@@ -55,12 +56,14 @@ def http(size, login=b""):
     return b"POST /v1/%%2F/t/a HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\nabc" % (login, size)
 
 
-# Within the limits: port, what is said, how what comes by the deadline begins.
+# Within the limits: port, what is said before, what announces more, how what comes by the deadline begins.
 WAITED_FOR = {
-    "an AMQP frame before the login": ("amqp", amqp_frame(4000), b"\x01"),
-    "an MQTT CONNECT": ("mqtt", mqtt_connect(STRANGER_MAX - 5), b""),
-    "an MQTT CONNECT in a WebSocket": ("http", websocket(PACKET_MAX, mqtt_connect(STRANGER_MAX - 5)), b"HTTP/1.1 101"),
-    "an HTTP body": ("http", http(MESSAGE_MAX, LOGIN), b"HTTP/1.1 408"),
+    "an AMQP frame before the login": ("amqp", amqp.HEADER, amqp_frame(4000)[len(amqp.HEADER):], b"\x01"),
+    "an MQTT CONNECT": ("mqtt", b"", mqtt_connect(STRANGER_MAX - 5), b""),
+    "an MQTT CONNECT in a WebSocket": ("http", UPGRADE,
+                                       websocket(PACKET_MAX, mqtt_connect(STRANGER_MAX - 5))[len(UPGRADE):],
+                                       b"HTTP/1.1 101"),
+    "an HTTP body": ("http", b"", http(MESSAGE_MAX, LOGIN), b"HTTP/1.1 408"),
 }
 # Beyond them: nobody waits.
 REFUSED = {
@@ -114,18 +117,46 @@ class Announced(unittest.TestCase):
         harness.wait_for(lambda: harness.open_descriptors(self.broker.pid) >= descriptors + COUNT, 5,
                          "all are accepted")
 
+    def heard_so_far(self, sock, name):
+        """Without waiting; the broker has not hung up."""
+        heard = b""
+        sock.setblocking(False)
+        try:
+            while data := sock.recv(65536):
+                heard += data
+        except BlockingIOError:
+            return heard
+        self.fail(f"{name}: the broker has hung up on one that it should wait for, after {heard[:60]}")
+
+    def answer_to(self, port, opening):
+        """What the broker says to one who has said only this."""
+        if not opening:
+            return b""
+        with socket.create_connection(self.broker.address_of(port), 5) as sock:
+            sock.sendall(opening)
+            harness.wait_for(lambda: select.select([sock], [], [], 0)[0], 5, "an answer")
+            return sock.recv(1 << 16)
+
     def test_it_is_waited_for_until_the_deadline(self):
-        waiting = {}
-        for name, (port, said, _) in WAITED_FOR.items():
-            before, descriptors = self.memory(), harness.open_descriptors(self.broker.pid)
-            waiting[name] = self.announce(port, said)
+        waiting, heard = {}, {}
+        for name, (port, opening, said, _) in WAITED_FOR.items():
+            descriptors = harness.open_descriptors(self.broker.pid)
+            answer = self.answer_to(port, opening)
+            harness.wait_for(lambda: harness.open_descriptors(self.broker.pid) <= descriptors, 5, "it has gone")
+            before = self.memory()
+            waiting[name] = self.announce(port, opening + said)
             self.assert_all_are_there(descriptors)
             self.assert_cheap(name, before)
-        self.living.declare("", exclusive=True)
+            # All have come, what they said has been read, and others are served: they are still waited for.
+            self.living.declare("", exclusive=True)
+            heard[name] = [self.heard_so_far(sock, name) for sock in waiting[name]]
+            for so_far in heard[name]:
+                self.assertEqual(len(so_far), len(answer), f"{name}: {so_far}")
         for name, sockets in waiting.items():
-            expected = WAITED_FOR[name][2]
-            for sock in sockets:
-                self.assertEqual(harness.drained(sock, TIMEOUT + LATE)[:len(expected)], expected, name)
+            expected = WAITED_FOR[name][-1]
+            for sock, before in zip(sockets, heard[name]):
+                said = before + harness.drained(sock, TIMEOUT + LATE)
+                self.assertEqual(said[:len(expected)], expected, name)
         self.living.hang_up()
 
     def test_what_is_beyond_the_limits_is_refused_at_once(self):
