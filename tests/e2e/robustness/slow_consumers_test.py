@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Consumers that do not read: the daemon's memory stays bounded, fast ones are unharmed, nothing is lost."""
 
+import base64
+import socket
 import struct
 import threading
 import time
@@ -158,6 +160,36 @@ class SlowConsumers(unittest.TestCase):
                     sent += talker.sock.send(block)
             self.assertLess(harness.resident_bytes(self.broker.pid) - before, 8 * MIB)
             harness.works(self.broker.address)
+
+
+class SlowReaders(unittest.TestCase):
+    """Of a long answer: a byte now and then is no progress. The kernel takes more of an answer only when a good part of
+    what it has is gone, so whoever takes little is seen not to read at all."""
+
+    def test_a_byte_at_a_time_holds_no_answer(self):
+        with Linnetd(settings=("http.idle_timeout=1s",), listen=("amqp=127.0.0.1:0", "http=127.0.0.1:0")) as broker:
+            with Client(broker.address) as client:
+                for n in range(15_000):
+                    client.declare(f"{'long' * 40}-{n}")
+                before = harness.open_descriptors(broker.pid)
+                for connection in (b"close", b"keep-alive"):
+                    with self.subTest(connection), socket.socket() as reader:
+                        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
+                        reader.settimeout(20)
+                        reader.connect(broker.address_of("http"))
+                        reader.sendall(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nConnection: " + connection + b"\r\n"
+                                       b"Authorization: Basic " + base64.b64encode(b"guest:guest") + b"\r\n\r\n")
+                        head = reader.recv(12)
+                        self.assertEqual(head, b"HTTP/1.1 200")
+
+                        def let_go():
+                            self.assertEqual(len(reader.recv(1)), 1)
+                            time.sleep(0.05)
+                            return harness.open_descriptors(broker.pid) <= before
+
+                        harness.wait_for(let_go, 30, "the broker gives the answer up")
+                        self.assertFalse(harness.drained(reader, 20).endswith(b"0\r\n\r\n"), "it was all sent")
+                client.hang_up()
 
 
 if __name__ == "__main__":
