@@ -21,7 +21,8 @@
 //             and only then the reply goes out. With `clean`, or when it has expired, what was kept is let go of first:
 //             its queue deleted, its state and marks forgotten. Of several that wait, the last one gets it; the others'
 //             requests fail with resource_locked.
-//   keep      the state, as it is to be found again; the reply comes once it is durable.
+//   keep      the state, as it is to be found again, or what is to be added to its bytes: a large state changes at the
+//             cost of the change. The reply comes once it is durable.
 //   mark      a number (MQTT: the packet id of a QoS 2 publish that has been taken) noted or forgotten, durable. A mark
 //             can be noted with a publish, as one thing (shard::publish_once): whoever comes next is let in when no
 //             such publish is under way any more, so what it is told of marks is the whole truth.
@@ -66,11 +67,13 @@ struct attached_client {
     std::vector<std::uint8_t> state;
     std::vector<std::uint32_t> marks;  // sorted
 };
+enum class kept_as : std::uint8_t { whole, addition };
 struct keep_client {
     client_ticket ticket;             // of one who has been taken over: resource_locked
-    std::vector<std::uint8_t> state;  // above client_state_bytes_max: resource_error
+    std::vector<std::uint8_t> state;  // above client_state_bytes_max, with what it is added to: resource_error
     bool durable = false;             // from now on, and how long:
     std::uint32_t expiry_s = 0;
+    kept_as as = kept_as::whole;  // an addition follows the bytes that are kept already
 };
 
 // A will: published by the client's home shard, in the name of the entry's user, if that may still do so then; when the

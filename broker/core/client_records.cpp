@@ -14,6 +14,8 @@ namespace linnet::core {
 namespace {
 
 constexpr std::uint8_t client_record_version = 1;
+// In place of it, of what is added to a state: the rest is the client's id, the version, and the bytes.
+constexpr std::uint8_t client_addition_record = 2;
 
 [[nodiscard]] constexpr bool is_will(position id) noexcept { return (id & 1U) != 0; }
 
@@ -92,7 +94,7 @@ void client_registry::record(entry& e) {
         log_->release(k.where);
     }
     k.where = where;
-    k.marked_at = 0;
+    k.changed_at = 0;
     e.recorded_end = log_->log().end();
 }
 
@@ -103,7 +105,7 @@ void client_registry::forget_record(entry& e) {
     const journal::run gone{e.id, 1};
     log_->record_settled(clients_of(number_), {&gone, 1});
     log_->release(std::exchange(e.kept->where, {}));
-    e.kept->marked_at = 0;
+    e.kept->changed_at = 0;
     e.recorded_end = log_->log().end();
 }
 
@@ -111,17 +113,33 @@ bool client_registry::record_mark(entry& e, std::uint32_t number, bool set) {
     if (!e.is_recorded()) {
         return false;
     }
-    auto& k = *e.kept;
     byte_writer out;
     out.put(client_record_version);
     out.put(e.id);
-    out.put(k.version);
+    out.put(e.kept->version);
     out.put(number);
     out.put_flag(set);
-    const log_position at = log_->record_keys(clients_of(number_), out.bytes());
-    k.marked_at = k.marked_at == 0 ? at : k.marked_at;
-    e.recorded_end = log_->log().end();
+    record_change(e, out.bytes());
     return true;
+}
+
+bool client_registry::record_addition(entry& e, std::span<const std::uint8_t> bytes) {
+    if (!e.is_recorded()) {
+        return false;
+    }
+    byte_writer out;
+    out.put(client_addition_record);
+    out.put(e.id);
+    out.put(e.kept->version);
+    out.put_text(as_text(bytes));
+    record_change(e, out.bytes());
+    return true;
+}
+
+void client_registry::record_change(entry& e, std::span<const std::uint8_t> bytes) {
+    const log_position at = log_->record_keys(clients_of(number_), bytes);
+    e.kept->changed_at = e.kept->changed_at == 0 ? at : e.kept->changed_at;
+    e.recorded_end = log_->log().end();
 }
 
 void client_registry::record_will(position id, will& w, const entry& of) {
@@ -199,10 +217,10 @@ void client_registry::on_moved(position pos, const stored_ref& to) {
     }
 }
 
-// A copy of a version tells nothing of later marks: those that go are written into a new one.
+// A copy of a version tells nothing of later marks and additions: those that go are written into a new one.
 void client_registry::on_dropping(log_position keep) {
     for (auto& [id, e] : by_id_) {
-        if (e.kept != nullptr && e.kept->marked_at != 0 && e.kept->marked_at < keep) {
+        if (e.kept != nullptr && e.kept->changed_at != 0 && e.kept->changed_at < keep) {
             record(e);
         }
     }
@@ -248,17 +266,22 @@ struct client_registry::recovered_words {
 
     [[nodiscard]] bool read(const recovered_message& m);
 };
-struct client_registry::recovered_mark {
-    std::uint64_t version;
-    std::uint32_t number;
-    bool set;
-    log_position at;
+// A mark, or an addition.
+struct client_registry::recovered_change {
+    std::uint64_t version = 0;
+    log_position at = 0;
+    bool is_addition = false;
+    std::uint32_t number = 0;
+    bool set = false;
+    std::vector<std::uint8_t> bytes;
+
+    [[nodiscard]] bool read(byte_reader& in);
 };
 struct client_registry::recovering {
     std::map<position, recovered_client> clients;
     std::map<position, recovered_words> wills;
     // Some come before the copy of the version that they belong to.
-    std::map<position, std::vector<recovered_mark>> marks;
+    std::map<position, std::vector<recovered_change>> changes;
 };
 
 bool client_registry::recovered_client::read(const recovered_message& m) {
@@ -296,6 +319,18 @@ bool client_registry::recovered_words::read(const recovered_message& m) {
     return head.has_value();
 }
 
+bool client_registry::recovered_change::read(byte_reader& in) {
+    version = in.get<std::uint64_t>();
+    if (is_addition) {
+        const auto added = as_bytes(in.get_text());
+        bytes.assign(added.begin(), added.end());
+    } else {
+        number = in.get<std::uint32_t>();
+        set = in.get_flag();
+    }
+    return in.ok() && in.at_end();
+}
+
 client_registry::recovering& client_registry::replay() {
     if (recovering_ == nullptr) {
         recovering_ = std::make_unique<recovering>();
@@ -327,22 +362,27 @@ void client_registry::on_recovered_settled(position first, std::uint64_t count) 
     };
     let_go(all.clients);
     let_go(all.wills);
-    for (auto at = all.marks.lower_bound(first); at != all.marks.end() && at->first - first < count;) {
-        at = all.marks.erase(at);
+    for (auto at = all.changes.lower_bound(first); at != all.changes.end() && at->first - first < count;) {
+        at = all.changes.erase(at);
     }
 }
 
 bool client_registry::on_recovered_keys(std::span<const std::uint8_t> keys, log_position at) {
     byte_reader in(keys);
-    const bool known = in.get<std::uint8_t>() == client_record_version;
+    const auto kind = in.get<std::uint8_t>();
     const auto id = in.get<position>();
-    const auto version = in.get<std::uint64_t>();
-    const auto number = in.get<std::uint32_t>();
-    const bool set = in.get_flag();
-    if (!known || !in.ok() || !in.at_end()) {
+    recovered_change c;
+    c.at = at;
+    c.is_addition = kind == client_addition_record;
+    if ((!c.is_addition && kind != client_record_version) || !c.read(in)) {
         return false;
     }
-    replay().marks[id].push_back({version, number, set, at});
+    // They lie in the order in which they came about: what belongs to an earlier version is in this one.
+    auto& all = replay().changes[id];
+    if (!all.empty() && all.back().version != c.version) {
+        all.clear();
+    }
+    all.push_back(std::move(c));
     return true;
 }
 
@@ -354,14 +394,14 @@ void client_registry::on_recovery_end(bool) {
     // Records of before are even; what was given out since must not be given again.
     last_id_ += last_id_ & 1U;
     for (auto& [id, c] : all->clients) {
-        revive(id, c, all->marks[id]);
+        revive(id, c, all->changes[id]);
     }
     for (auto& [id, w] : all->wills) {
         revive(id, w);
     }
 }
 
-void client_registry::revive(position id, recovered_client& c, const std::vector<recovered_mark>& marks) {
+void client_registry::revive(position id, recovered_client& c, const std::vector<recovered_change>& changes) {
     const auto v = context_.find_vhost(c.vhost);
     if (!v || by_name_.contains(client_key(*v, c.name))) {
         log_->release(c.where);
@@ -377,17 +417,22 @@ void client_registry::revive(position id, recovered_client& c, const std::vector
     e.durable = true;
     e.expiry_s = c.expiry_s;
     auto& k = kept_of(e);
-    if (may_keep(e, c.state)) {
-        k.state = std::move(c.state);
-    }
     k.marks = std::move(c.marks);
     k.version = c.version;
     k.where = c.where;
-    for (const auto& m : marks) {
-        if (m.version == k.version) {
-            set_mark(e, m.number, m.set);
-            k.marked_at = k.marked_at == 0 ? m.at : k.marked_at;
+    for (const auto& one : changes) {
+        if (one.version != k.version) {
+            continue;
         }
+        if (one.is_addition) {
+            c.state.insert(c.state.end(), one.bytes.begin(), one.bytes.end());
+        } else {
+            set_mark(e, one.number, one.set);
+        }
+        k.changed_at = k.changed_at == 0 ? one.at : k.changed_at;
+    }
+    if (may_keep(e, c.state.size())) {
+        k.state = std::move(c.state);
     }
     weigh(e);
     context_.found(*this, *v, e.names.name());

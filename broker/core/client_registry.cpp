@@ -149,24 +149,36 @@ void client_registry::keep(session_handle from, std::uint64_t cookie, keep_clien
         context_.answer(from, {cookie, fail(taken_over())});
         return;
     }
-    if (!may_keep(*e, k.state)) {
+    const bool adds = k.as == kept_as::addition;
+    const std::size_t before = adds && e->kept != nullptr ? e->kept->state.size() : 0;
+    if (!may_keep(*e, before + k.state.size())) {
         context_.answer(from, {cookie, fail(error{error_kind::resource_error, "the client's state is too large"})});
         return;
     }
-    kept_of(*e).state = std::move(k.state);
+    const bool is_all_that_is_new = adds && e->durable == k.durable && e->expiry_s == k.expiry_s;
     e->durable = k.durable;
     e->expiry_s = k.expiry_s;
-    record(*e);
+    auto& state = kept_of(*e).state;
+    if (adds) {
+        state.insert(state.end(), k.state.begin(), k.state.end());
+    } else {
+        state = std::move(k.state);
+    }
+    if (is_all_that_is_new && record_addition(*e, k.state)) {
+        weigh(*e);
+    } else {
+        record(*e);
+    }
     when_durable(*e, [this, from, cookie] { context_.answer(from, {cookie, std::monostate{}}); });
 }
 
 // Whatever a client has brought about: a record that its log cannot take would end the broker.
-bool client_registry::may_keep(const entry& e, const std::vector<std::uint8_t>& state) const {
-    if (state.size() <= client_state_bytes_max) [[likely]] {
+bool client_registry::may_keep(const entry& e, std::size_t state_bytes) const {
+    if (state_bytes <= client_state_bytes_max) [[likely]] {
         return true;
     }
     linnet::log::error({.domain = "core", .vhost = context_.name_of(e.vhost), .user = e.names.user()},
-                       "the state of client '{}' is not kept: it has {} bytes", e.names.name(), state.size());
+                       "the state of client '{}' is not kept: it has {} bytes", e.names.name(), state_bytes);
     return false;
 }
 
@@ -275,7 +287,7 @@ void client_registry::detach(detach_client&& d) {
     e->now = phase::detached;
     e->ticket = 0;
     e->owner = {};
-    if (d.state && (e->kept != nullptr || !d.state->empty()) && may_keep(*e, *d.state)) {
+    if (d.state && (e->kept != nullptr || !d.state->empty()) && may_keep(*e, d.state->size())) {
         kept_of(*e).state = std::move(*d.state);
     }
     e->expiry_s = d.expiry_s.value_or(e->expiry_s);

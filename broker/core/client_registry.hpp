@@ -72,8 +72,8 @@ inline constexpr owner_uid clients_owner = owner_uid{1} << 61;
 //
 // A durable entry is a record of the journal like a message: cleaning copies it and its bytes count. Its position
 // stays the same as long as it lives; each version replaces the one before, and has a number of its own, so that a copy
-// of one is not taken for news. Marks are small records beside it: a version holds those that came before it, and one
-// is written when marks are about to go with their segment. A will is a record of its own.
+// of one is not taken for news. Marks, and what is added to a state, are small records beside it: a version holds those
+// that came before it, and one is written when they are about to go with their segment. A will is a record of its own.
 //
 // To let go of an entry its end is recorded first, then its queue deleted, then it is forgotten: a crash in between is
 // made good by doing the rest again.
@@ -156,7 +156,7 @@ private:
 
         std::uint64_t version = 0;
         stored_ref where{};
-        log_position marked_at = 0;  // its first mark since `where` was written
+        log_position changed_at = 0;  // its first mark, or addition, since `where` was written
     };
     struct entry {
         entry(position p, vhost_id v, std::string_view name) : id(p), vhost(v) { names.set(name, {}, {}); }
@@ -212,7 +212,7 @@ private:
     };
     struct recovered_client;
     struct recovered_words;
-    struct recovered_mark;
+    struct recovered_change;
     struct recovering;
 
     // Tables' nodes included.
@@ -233,7 +233,7 @@ private:
     void finish_end(entry& e);
     void on_time(entry& e);
     void arm(entry& e);
-    [[nodiscard]] bool may_keep(const entry& e, const std::vector<std::uint8_t>& state) const;
+    [[nodiscard]] bool may_keep(const entry& e, std::size_t state_bytes) const;
     void leave_words(entry& e, last_words&& words);
     void publish_will(entry& e);
     void cancel_will(entry& e);
@@ -242,14 +242,17 @@ private:
     // ---- The journal ---------------------------------------------------------------------------
     void record(entry& e);
     void forget_record(entry& e);
+    // False: it has no version in the log that they could belong to.
     [[nodiscard]] bool record_mark(entry& e, std::uint32_t number, bool set);
+    [[nodiscard]] bool record_addition(entry& e, std::span<const std::uint8_t> bytes);
+    void record_change(entry& e, std::span<const std::uint8_t> bytes);
     void set_mark(entry& e, std::uint32_t number, bool set);
     void end_expected(entry& e);
     void record_will(position id, will& w, const entry& of);
     void when_durable(const entry& e, std::function<void()> then);
     [[nodiscard]] position next_id() noexcept { return last_id_ += 2; }
     [[nodiscard]] recovering& replay();
-    void revive(position id, recovered_client& c, const std::vector<recovered_mark>& marks);
+    void revive(position id, recovered_client& c, const std::vector<recovered_change>& changes);
     void revive(position id, recovered_words& w);
     void fetch_will(position id);
 

@@ -220,6 +220,10 @@ private:
         std::unique_ptr<retained_work> retained;
         std::unique_ptr<std::unordered_map<std::string, std::uint16_t>> sent_aliases;  // from the first one on
         std::vector<core::position> positions;                                         // working memory
+        // How large the state is that the core keeps by this connection's word, and what has been added to it since;
+        // 0: it is to be said whole.
+        std::size_t kept_bytes = 0;
+        std::size_t added_bytes = 0;
     };
     // By a token: in place of what the topology has for the user.
     struct token_rights {
@@ -311,7 +315,14 @@ private:
     [[nodiscard]] std::optional<core::request_body> bind_more_live();
     [[nodiscard]] bool rebuild_source(const core::error& e);
     [[nodiscard]] core::request_body consume_from(std::size_t index);
-    [[nodiscard]] core::request_body keep() const;
+    [[nodiscard]] core::request_body keep();
+    [[nodiscard]] core::request_body keep_changes();
+    [[nodiscard]] mqtt_state_changes changes_of(const job& j) const;
+    void forget_kept() noexcept {
+        if (consuming_ != nullptr) {
+            consuming_->kept_bytes = 0;
+        }
+    }
     void end_binding(job& j);
     [[nodiscard]] bool has_own_queue() const noexcept { return !sources_.empty() && sources_.front().used; }
     [[nodiscard]] source& own_source();

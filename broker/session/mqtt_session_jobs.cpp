@@ -16,6 +16,9 @@ using mqtt::reason_code;
 // Filters that are bound to the connection by one request: what others ask of the control meanwhile comes between.
 constexpr std::size_t bound_together = 500;
 
+// What may be added to a small state before it is said whole again.
+constexpr std::size_t added_bytes_min = 1024;
+
 }  // namespace
 
 void mqtt_session::begin(std::unique_ptr<job> j) {
@@ -132,10 +135,56 @@ core::request_body mqtt_session::consume_from(std::size_t index) {
                          .arguments = {}};
 }
 
-core::request_body mqtt_session::keep() const {
+core::request_body mqtt_session::keep() {
     auto state = state_now();
     state.exchanges = exchanges_to_release();
-    return core::keep_client{.ticket = ticket_, .state = encode(state), .durable = true, .expiry_s = agreed_.expiry_s};
+    auto bytes = encode(state);
+    if (consuming_ != nullptr) {
+        consuming_->kept_bytes = bytes.size();
+        consuming_->added_bytes = 0;
+    }
+    return core::keep_client{
+        .ticket = ticket_, .state = std::move(bytes), .durable = true, .expiry_s = agreed_.expiry_s};
+}
+
+// What the job has made another of, or all: when nothing is kept yet that it could be added to, when additions have
+// doubled that, and when there are ids to be released, of which additions say nothing.
+core::request_body mqtt_session::keep_changes() {
+    if (consuming_ == nullptr || consuming_->kept_bytes == 0 || !exchanges_to_release().empty()) {
+        return keep();
+    }
+    auto bytes = encode(changes_of(*job_));
+    if (consuming_->added_bytes + bytes.size() > consuming_->kept_bytes + added_bytes_min) {
+        return keep();
+    }
+    consuming_->added_bytes += bytes.size();
+    return core::keep_client{.ticket = ticket_,
+                             .state = std::move(bytes),
+                             .durable = true,
+                             .expiry_s = agreed_.expiry_s,
+                             .as = core::kept_as::addition};
+}
+
+mqtt_state_changes mqtt_session::changes_of(const job& j) const {
+    mqtt_state_changes c;
+    c.has_queue = has_own_queue();
+    const bool subscribes = j.what == job::kind::subscribe;
+    for (const auto& w : j.wishes) {
+        const auto* own = w.is_own() ? find_subscription(w.filter) : nullptr;
+        if (mqtt::is_failure(w.reason)) {
+            continue;
+        }
+        if (subscribes && own != nullptr) {
+            c.subscriptions.push_back(*own);
+        } else if (subscribes && w.source != 0) {
+            c.sources.push_back(sources_[w.source].options);
+        } else if (!subscribes && w.source != 0) {
+            c.gone_sources.push_back(w.what.filter);
+        } else if (!subscribes && w.existed) {
+            c.gone_subscriptions.push_back(w.filter);
+        }
+    }
+    return c;
 }
 
 bool mqtt_session::take_consumer(std::size_t index, const core::reply& r) {
@@ -346,7 +395,7 @@ std::optional<core::request_body> mqtt_session::next_subscribe_request() {
     if (j.at == step::consume) {
         j.at = kept_ ? step::keep : step::done;
     }
-    return j.at == step::keep ? std::optional(keep()) : std::nullopt;
+    return j.at == step::keep ? std::optional(keep_changes()) : std::nullopt;
 }
 
 // A filter stays bound to the queue once it has been: what lies there for it is still to be delivered.
@@ -435,6 +484,9 @@ std::optional<core::request_body> mqtt_session::begin_shared(wish& w) {
 void mqtt_session::answered_subscribe(core::reply&& r) {
     using step = job::step;
     auto& j = *job_;
+    if (j.at == step::keep && !r.result) {
+        forget_kept();
+    }
     if (j.next < j.wishes.size()) {
         if (j.at == step::subscribe) {
             answered_live(r);
@@ -509,7 +561,7 @@ std::optional<core::request_body> mqtt_session::next_unsubscribe_request() {
     using step = job::step;
     auto& j = *job_;
     if (j.at == step::keep && kept_) {
-        return keep();
+        return keep_changes();
     }
     j.at = step::unbind;
     while (j.next < j.wishes.size() && !j.wishes[j.next].existed) {
@@ -527,9 +579,12 @@ std::optional<core::request_body> mqtt_session::next_unsubscribe_request() {
     return core::cancel{s.handle, s.consumer, this};
 }
 
-void mqtt_session::answered_unsubscribe(core::reply&&) {
+void mqtt_session::answered_unsubscribe(core::reply&& r) {
     auto& j = *job_;
     if (j.at == job::step::keep) {
+        if (!r.result) {
+            forget_kept();
+        }
         j.at = job::step::unbind;
         return;
     }

@@ -149,6 +149,7 @@ void mqtt_session::add_own(wish& w) {
 
 void mqtt_session::refuse_wish(wish& w, const core::error& e) {
     w.reason = reason_of(e);
+    forget_kept();  // which may have had it
     if (w.is_own()) {
         counts_.subscriptions.sub(remove_subscription(w.filter) ? 1 : 0);
         forget_match();
@@ -278,6 +279,9 @@ void mqtt_session::unname_source(source& s) noexcept {
 }
 
 void mqtt_session::forget_source(source& s) noexcept {
+    if (!s.options.filter.empty()) {
+        forget_kept();  // which has it
+    }
     unname_source(s);
     const auto generation = s.generation;
     s = source{};

@@ -41,8 +41,18 @@ struct mqtt_state {
     bool operator==(const mqtt_state&) const = default;
 };
 
+// What a SUBSCRIBE or an UNSUBSCRIBE makes of a state: its bytes may follow those of the state, or of earlier changes.
+struct mqtt_state_changes {
+    bool has_queue = false;
+    std::vector<mqtt_subscription> subscriptions;  // new ones, and those that are another now
+    std::vector<mqtt_subscription> sources;
+    std::vector<std::string> gone_subscriptions;  // filters
+    std::vector<std::string> gone_sources;
+};
+
 [[nodiscard]] std::vector<std::uint8_t> encode(const mqtt_state& s);
-// None: not what encode() writes.
+[[nodiscard]] std::vector<std::uint8_t> encode(const mqtt_state_changes& c);
+// With all changes that follow it. None: not what encode() writes.
 [[nodiscard]] std::optional<mqtt_state> decode_state(std::span<const std::uint8_t> bytes);
 
 }  // namespace linnet::session

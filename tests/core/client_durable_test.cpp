@@ -465,8 +465,10 @@ private:
         const auto next = ++counter_;
         switch (random_() % 6) {
             case 0: {
-                const auto text = fmt::format("{}:{}", next, std::string(random_() % 6000, 's'));
-                ask(s, keep_client{*s.ticket, {text.begin(), text.end()}, true, 60}, states_[i], text);
+                const auto as = random_() % 3 == 0 ? kept_as::whole : kept_as::addition;
+                const auto text = fmt::format("{}:{}", next, std::string(random_() % 3000, 's'));
+                const auto before = as == kept_as::whole ? std::string() : states_[i].values.back();
+                ask(s, keep_client{*s.ticket, {text.begin(), text.end()}, true, 60, as}, states_[i], before + text);
                 break;
             }
             case 1:
@@ -574,6 +576,55 @@ TEST(DurableClients, ACrashLosesNothingThatWasPromised) {
         run.crash_point();
     }
     EXPECT_GT(run.copied(), 0U) << "nothing was cleaned, so that was not tested";
+}
+
+[[nodiscard]] bool add_to_state(durable_cluster& c, client_session& s, client_ticket t, std::size_t size, char with) {
+    const bytes more(size, static_cast<std::uint8_t>(with));
+    return c.ask(s, keep_client{t, more, true, 60, kept_as::addition}).result.has_value();
+}
+
+// A large state that grows little by little is written once, and what is added to it; not again and again.
+TEST(DurableClients, WhatIsAddedToAStateCostsWhatIsAdded) {
+    const durable_cluster::options o{.segment_bytes = std::uint64_t{4} << 20};
+    durable_cluster c(o);
+    client_session s(c.at(0));
+    const auto a = attach(c, s, durable_client("me"));
+    ASSERT_TRUE(a);
+    ASSERT_TRUE(keep(c, s, a->ticket, bytes(20'000, 'w'), true));
+    const auto before = c.at(0).store_figures().log_bytes;
+    for (int i = 0; i < 100; ++i) {
+        ASSERT_TRUE(add_to_state(c, s, a->ticket, 10, 'a'));
+    }
+    EXPECT_LT(c.at(0).store_figures().log_bytes - before, 20'000U);
+    for (std::uint64_t seed = 0; seed < 5; ++seed) {
+        durable_cluster found(o, c.crash(seed));
+        client_session again(found.at(0));
+        const auto there = attach(found, again, durable_client("me"));
+        ASSERT_TRUE(there);
+        bytes expected(20'000, 'w');
+        expected.insert(expected.end(), 1000, 'a');
+        EXPECT_TRUE(there->state == expected);
+    }
+}
+
+// With other promises it is said whole, and what belongs to the version before is no part of the next.
+TEST(DurableClients, AnAdditionBelongsToItsVersion) {
+    durable_cluster c({});
+    client_session s(c.at(0));
+    const auto a = attach(c, s, durable_client("me"));
+    ASSERT_TRUE(a);
+    ASSERT_TRUE(add_to_state(c, s, a->ticket, 1, 'a')) << "to nothing";
+    ASSERT_TRUE(add_to_state(c, s, a->ticket, 1, 'b'));
+    ASSERT_TRUE(keep(c, s, a->ticket, {'c'}, true));
+    ASSERT_TRUE(add_to_state(c, s, a->ticket, 1, 'd'));
+    ASSERT_TRUE(c.ask(s, keep_client{a->ticket, {'e'}, true, 90, kept_as::addition}).result) << "kept for longer";
+    ASSERT_TRUE(c.ask(s, keep_client{a->ticket, {'f'}, true, 90, kept_as::addition}).result);
+    EXPECT_FALSE(c.ask(s, keep_client{a->ticket, bytes(client_state_bytes_max), true, 90, kept_as::addition}).result);
+    durable_cluster found({}, c.crash(1));
+    client_session again(found.at(0));
+    const auto there = attach(found, again, durable_client("me"));
+    ASSERT_TRUE(there);
+    EXPECT_EQ(there->state, (bytes{'c', 'd', 'e', 'f'}));
 }
 
 // What each of them takes shows in the budget while it is there.

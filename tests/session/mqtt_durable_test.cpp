@@ -424,6 +424,69 @@ TEST(MqttDurable, WhoComesWhileTheFirstIsStillBeingLetInGetsTheName) {
     }
 }
 
+// Subscriptions that come and go one by one are kept by what each changes: whatever the disks have of it is what the
+// client has been told, and at most what it was just asking for.
+TEST(MqttDurable, EachChangeOfTheSubscriptionsIsKept) {
+    const auto seed = linnet::test::fresh_seed();
+    LINNET_TRACE_SEED(seed);
+    store::random_choices random(seed);
+    durable_ground g(some_options(1, 1, seed));
+    mqtt_peer me(g);
+    EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
+    std::map<std::string, unsigned> wanted;
+    for (int i = 0; i < 300; ++i) {
+        const auto number = random.among(60);
+        const auto filter = fmt::format("{}a/rather/long/filter/{}", number % 7 == 0 ? "$share/g/" : "", number);
+        if (random.among(3) != 0) {
+            const auto qos = static_cast<unsigned>(random.among(3));
+            me.subscribe(filter, qos);
+            settle(g, me);
+            EXPECT_EQ(me.said(), fmt::format("SUBACK 1 {:02x}", qos));
+            wanted[filter] = qos;
+        } else {
+            wanted.erase(filter);
+            me.unsubscribe(filter);
+            settle(g, me);
+            EXPECT_EQ(me.said(), "UNSUBACK 1") << filter;
+        }
+        if (i % 10 != 9) {
+            continue;
+        }
+        durable_ground left(some_options(1, 1), g.cluster.crash(seed + static_cast<std::uint64_t>(i)));
+        left.finish();
+        core::client_session asking(left.cluster.at(0));
+        auto a = core::of_name("me");
+        a.durable = true;
+        const auto there = core::attach(left.cluster, asking, std::move(a));
+        ASSERT_TRUE(there);
+        const auto state = decode_state(there->state);
+        ASSERT_TRUE(state);
+        std::map<std::string, unsigned> found;
+        for (const auto* list : {&state->subscriptions, &state->sources}) {
+            for (const auto& s : *list) {
+                EXPECT_TRUE(found.emplace(s.filter, s.qos).second) << s.filter;
+            }
+        }
+        ASSERT_EQ(found, wanted) << "after " << i + 1 << " changes";
+    }
+}
+
+TEST(MqttDurable, SubscribingOneByOneCostsWhatIsSubscribed) {
+    auto options = some_options(1, 1);
+    options.segment_bytes = std::uint64_t{32} << 20;
+    durable_ground g(options);
+    mqtt_peer me(g);
+    EXPECT_EQ(welcome_of(g, me), "CONNACK 00");
+    constexpr int count = 500;
+    for (int i = 0; i < count; ++i) {
+        me.subscribe(fmt::format("a/rather/long/filter/{}", i), 0);
+        settle(g, me);
+        EXPECT_EQ(me.said(), "SUBACK 1 00");
+    }
+    // The whole of 500 is some 20 KB; one by one that would be 5 MB.
+    EXPECT_LT(g.cluster.at(0).store_figures().log_bytes, 300'000U);
+}
+
 constexpr std::uint64_t points_a_run = 50;
 
 [[nodiscard]] std::uint64_t points_wanted() {

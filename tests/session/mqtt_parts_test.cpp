@@ -421,12 +421,48 @@ TEST(MqttState, ComesBackAsItWas) {
         EXPECT_EQ(decode_state(std::span(bytes).first(n)), std::nullopt) << n;
     }
     EXPECT_EQ(decode_state({}), std::nullopt);
-    // What was written before there were exchanges.
+    // What was written before there were changes, and before there were exchanges.
+    auto old = bytes;
+    old[0] = 2;
+    EXPECT_EQ(decode_state(old), s);
+    old.push_back(0);
+    EXPECT_EQ(decode_state(old), std::nullopt);
     s.exchanges.clear();
-    auto old = encode(s);
+    old = encode(s);
     old[0] = 1;
     old.resize(old.size() - 4);
     EXPECT_EQ(decode_state(old), s);
+}
+
+TEST(MqttState, IsWhatItsChangesMakeOfIt) {
+    mqtt_state s;
+    s.subscriptions = {filter("a", 1, 0), filter("b", 2, 1)};
+    s.sources = {filter("$share/g/t", 3, 1)};
+    const auto whole = encode(s);
+    auto bytes = whole;
+    const auto add = [&](const mqtt_state_changes& c) {
+        const auto more = encode(c);
+        bytes.insert(bytes.end(), more.begin(), more.end());
+    };
+    add({.has_queue = true,
+         .subscriptions = {filter("c", 4, 2), filter("a", 5, 1)},
+         .sources = {filter("$queue/q", 0, 0)},
+         .gone_subscriptions = {"b", "never there"},
+         .gone_sources = {"$share/g/t"}});
+    const auto before_the_last = bytes.size();
+    add({.has_queue = false,
+         .subscriptions = {filter("b", 6, 0)},
+         .sources = {},
+         .gone_subscriptions = {"c"},
+         .gone_sources = {}});
+    s.subscriptions = {filter("a", 5, 1), filter("b", 6, 0)};
+    s.sources = {filter("$queue/q", 0, 0)};
+    EXPECT_EQ(decode_state(bytes), s);
+    for (std::size_t n = whole.size() + 1; n < bytes.size(); ++n) {
+        EXPECT_EQ(decode_state(std::span(bytes).first(n)).has_value(), n == before_the_last) << n;
+    }
+    bytes[0] = 2;
+    EXPECT_EQ(decode_state(bytes), std::nullopt) << "no version before knows any";
 }
 
 }  // namespace
