@@ -66,8 +66,11 @@ void mqtt_session::deliver(std::size_t index, core::delivery&& d) {
         resume_release(std::move(d));
         return;
     }
-    // While a filter is being bound to the queue: what matches one that is bound to the connection comes that way, too.
-    const bool wanted = matched.found.queued || (matched.found.any && (!matched.found.live || is_rebinding()));
+    // While a filter is being bound to the queue, or when it may not hear this, what matches one that is bound to the
+    // connection comes that way, too. What else lies here for that one it has passed over: a filter that has been
+    // unsubscribed since was to bring it.
+    const auto& f = matched.found;
+    const bool wanted = f.queued || (f.any && (!f.live || !f.uncounted || is_rebinding()));
     if (!wanted) {
         settle_sent(std::move(d));  // meant for a subscription that has ended, or the client's own
         return;

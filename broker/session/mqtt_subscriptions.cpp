@@ -155,7 +155,12 @@ void mqtt_subscriptions::collect(index at, std::string_view rest, bool first, pu
 
 void mqtt_subscriptions::take(index at, publisher who, mqtt_match& out) const {
     const auto* s = nodes_[at].subscription.get();
-    if (s == nullptr || (s->no_local && who == publisher::itself)) {
+    if (s == nullptr) {
+        return;
+    }
+    const bool unheard = s->no_local && who == publisher::itself;
+    out.uncounted = out.uncounted || s->binding || (unheard && !s->live);
+    if (unheard) {
         return;
     }
     out.any = true;

@@ -27,12 +27,14 @@ struct mqtt_match {
     bool any = false;
     bool live = false;    // one of them is bound to the connection
     bool queued = false;  // one of them is bound to the queue: what comes from elsewhere comes from there, too
+    // One brings it to the queue as well, where that does not count: it is being bound, or it has No Local.
+    bool uncounted = false;
     bool retain_as_published = false;
     std::uint8_t qos = 0;                    // the highest granted
     std::vector<std::uint32_t> identifiers;  // of all that have one
 
     void clear() noexcept {
-        any = live = queued = retain_as_published = false;
+        any = live = queued = uncounted = retain_as_published = false;
         qos = 0;
         identifiers.clear();
     }
