@@ -1,6 +1,7 @@
 #pragma once
 
 #include "broker/app/config.hpp"
+#include "broker/base/out_of_memory.hpp"
 #include "broker/base/result.hpp"
 
 #include <cstdint>
@@ -17,6 +18,7 @@ enum class exit_code : int {
     bad_data = 65,
     unreachable = 69,
     bug = 70,
+    out_of_memory = out_of_memory_exit_code,
     cannot_create = 73,
     io_error = 74,
     config = 78,

@@ -2,6 +2,7 @@
 
 #include "broker/app/config_schema.hpp"
 #include "broker/app/edit_distance.hpp"
+#include "broker/app/secret_bytes.hpp"
 #include "broker/app/toml_reader.hpp"
 
 #include <fmt/format.h>
@@ -200,7 +201,7 @@ void interpolate_strings(node& n, const environment& variables, std::vector<plac
 std::string sha256_hex(std::string_view bytes) {
     auto digest = std::array<unsigned char, EVP_MAX_MD_SIZE>{};
     auto length = 0U;
-    EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr);
+    expect_memory_for(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) == 1);
     auto hex = std::string{};
     for (std::size_t i = 0; i < length; ++i) {
         hex += fmt::format("{:02x}", digest[i]);

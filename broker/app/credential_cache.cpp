@@ -1,6 +1,6 @@
 #include "broker/app/credential_cache.hpp"
 
-#include "broker/base/assert.hpp"
+#include "broker/app/secret_bytes.hpp"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -15,7 +15,7 @@ namespace linnet::app {
 credential_cache::credential_cache(std::size_t entries_max, mono_ns lifetime)
     : entries_max_{entries_max}, lifetime_{lifetime}, key_{} {
     const bool ok = RAND_bytes(key_.data(), static_cast<int>(key_.size())) == 1;
-    LINNET_ASSERT(ok, "the system gave no random bytes");
+    expect_memory_for(ok);
 }
 
 credential_cache::~credential_cache() { OPENSSL_cleanse(key_.data(), key_.size()); }
@@ -31,7 +31,7 @@ credential_cache::fingerprint credential_cache::fingerprint_of(std::string_view 
     const auto* done = HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
                             reinterpret_cast<const unsigned char*>(text.data()), text.size(), result.data(), &length);
     OPENSSL_cleanse(text.data(), text.size());
-    LINNET_ASSERT(done != nullptr && length == result.size(), "HMAC-SHA256 is not available");
+    expect_memory_for(done != nullptr && length == result.size());
     return result;
 }
 

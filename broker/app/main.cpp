@@ -3,7 +3,9 @@
 #include "broker/app/config.hpp"
 #include "broker/app/definitions_import.hpp"
 #include "broker/app/notify.hpp"
+#include "broker/app/openssl_memory.hpp"
 #include "broker/app/server.hpp"
+#include "broker/base/out_of_memory.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -14,6 +16,12 @@
 namespace {
 
 using namespace linnet::app;
+
+// Before whatever else is made before main(), for that allocates.
+[[gnu::constructor(101)]] void prepare() {
+    linnet::end_when_out_of_memory();
+    end_when_openssl_is_out_of_memory();
+}
 
 int leave(const answer& a) {
     std::fputs(a.out.c_str(), stdout);
@@ -36,6 +44,9 @@ int copy(const command_line& line) {
     return leave(run_backup_command(line, loaded->values.data_dir));
 }
 
+// noexcept: with shards at work nothing is unwound; whatever is thrown ends the process where it stands.
+int run(server& s) noexcept { return static_cast<int>(s.run()); }
+
 int serve(const command_line& line) {
     auto loaded = load(line.sources);
     if (!loaded) {
@@ -50,7 +61,7 @@ int serve(const command_line& line) {
         }
         return leave({failed->code, {}, text});
     }
-    return static_cast<int>(s.run());
+    return run(s);
 }
 
 }  // namespace
@@ -68,6 +79,7 @@ int main(int argc, char** argv) {
         const bool copies = line->what == action::back_up || line->what == action::restore;
         return copies ? copy(*line) : serve(*line);
     } catch (const std::exception& e) {
+        linnet::end_if_out_of_memory();
         std::fprintf(stderr, "linnetd: %s\n", e.what());
         return static_cast<int>(exit_code::bug);
     }

@@ -2,7 +2,6 @@
 
 #include "broker/app/base64.hpp"
 #include "broker/app/secret_bytes.hpp"
-#include "broker/base/assert.hpp"
 
 #include <argon2.h>
 #include <crypt.h>
@@ -27,7 +26,7 @@ template <std::size_t N>
 std::array<unsigned char, N> random_bytes() {
     auto bytes = std::array<unsigned char, N>{};
     const bool ok = RAND_bytes(bytes.data(), static_cast<int>(N)) == 1;
-    LINNET_ASSERT(ok, "the system gave no random bytes");
+    expect_memory_for(ok);
     return bytes;
 }
 
@@ -188,7 +187,7 @@ std::string argon2id(std::string_view password) {
     const int status = argon2id_hash_encoded(argon2_passes, argon2_memory_kib, argon2_lanes, password.data(),
                                              password.size(), salt.data(), salt.size(), hash_bytes, text.data(),
                                              text.size());
-    LINNET_ASSERT(status == ARGON2_OK, "argon2: {}", argon2_error_message(status));
+    expect_memory_for(status == ARGON2_OK);
     text.resize(text.find('\0'));
     return text;
 }
@@ -196,7 +195,9 @@ std::string argon2id(std::string_view password) {
 std::string salted_sha256(std::string_view password) {
     const auto random = random_bytes<rabbitmq_salt_bytes>();
     const auto salt = std::string{reinterpret_cast<const char*>(random.data()), random.size()};
-    return base64(salt + salted_digest(EVP_sha256(), salt, password));
+    const auto digest = salted_digest(EVP_sha256(), salt, password);
+    expect_memory_for(!digest.empty());  // it will be stored
+    return base64(salt + digest);
 }
 
 }  // namespace linnet::app

@@ -2,7 +2,6 @@
 
 #include "broker/app/base64.hpp"
 #include "broker/app/secret_bytes.hpp"
-#include "broker/base/assert.hpp"
 
 #include <fmt/format.h>
 
@@ -25,7 +24,7 @@ std::string sha256(std::string_view text) {
     std::string digest(key_bytes, '\0');
     const bool ok = EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
                                EVP_sha256(), nullptr) == 1;
-    LINNET_ASSERT(ok, "SHA-256 is not available");
+    expect_memory_for(ok);
     return digest;
 }
 
@@ -34,7 +33,7 @@ std::string salted(std::string_view password, std::string_view salt, std::uint32
     const bool ok = PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes_of(salt),
                                       static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
                                       static_cast<int>(key_bytes), reinterpret_cast<unsigned char*>(key.data())) == 1;
-    LINNET_ASSERT(ok, "PBKDF2 is not available");
+    expect_memory_for(ok);
     return key;
 }
 
@@ -55,14 +54,14 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
     std::string mac(key_bytes, '\0');
     const bool ok = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes_of(text), text.size(),
                          reinterpret_cast<unsigned char*>(mac.data()), nullptr) != nullptr;
-    LINNET_ASSERT(ok, "HMAC-SHA-256 is not available");
+    expect_memory_for(ok);
     return mac;
 }
 
 std::string random_text(std::size_t bytes) {
     std::string text(bytes, '\0');
     const bool ok = RAND_bytes(reinterpret_cast<unsigned char*>(text.data()), static_cast<int>(bytes)) == 1;
-    LINNET_ASSERT(ok, "the system gave no random bytes");
+    expect_memory_for(ok);
     return text;
 }
 

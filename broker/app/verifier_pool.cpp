@@ -22,8 +22,13 @@ verifier_pool::verifier_pool(const std::vector<user_config>& users, const clock_
       cache_{options.cache_entries_max, options.cache_lifetime},
       by_address_{options.throttle},
       by_user_{options.throttle} {
-    for (std::size_t i = 0; i < options_.threads; ++i) {
-        threads_.emplace_back([this] { run(); });
+    try {
+        for (std::size_t i = 0; i < options_.threads; ++i) {
+            threads_.emplace_back([this] { run(); });
+        }
+    } catch (...) {
+        stop();  // those that the system has given
+        throw;
     }
 }
 

@@ -62,6 +62,9 @@ result<regex, std::string> regex::compile(std::string_view pattern) {
     // Names are bytes; a pattern and a name of the same UTF-8 text still match.
     pcre2_code* compiled = pcre2_compile(units(pattern), pattern.size(), 0, &code, &at, nullptr);
     if (compiled == nullptr) {
+        if (code == PCRE2_ERROR_HEAP_FAILED) {
+            throw std::bad_alloc();  // the pattern is as good as before
+        }
         return fail(fmt::format("{} at position {}", engine_text(code), at));
     }
     regex r(pattern, kind::engine);
@@ -78,7 +81,11 @@ bool regex::matches(std::string_view text) const {
     }
     thread_local match_memory memory;
     const auto* code = static_cast<const pcre2_code*>(code_.get());
-    return pcre2_match(code, units(text), text.size(), 0, 0, memory.data, memory.context) >= 0;
+    const int found = pcre2_match(code, units(text), text.size(), 0, 0, memory.data, memory.context);
+    if (found == PCRE2_ERROR_NOMEMORY) {
+        throw std::bad_alloc();  // "no" would be an answer: to a right, or to whether a policy applies
+    }
+    return found >= 0;
 }
 
 std::string regex_quote(std::string_view text) {
