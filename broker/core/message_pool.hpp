@@ -19,7 +19,7 @@ namespace linnet::core {
 //
 // Threads:  one shard's. held_bytes() and beside_bytes() from any.
 // Bounds:   keeps at most `kept_bytes_max` of free blocks a class; the rest goes back to the allocator.
-// Fails:    throws std::bad_alloc when the system has no memory; the caller's connection ends.
+// Fails:    throws std::bad_alloc when the system has no memory: the daemon ends (decision 0022).
 class message_pool {
 public:
     explicit message_pool(shard_id home) noexcept : home_(home) {}
