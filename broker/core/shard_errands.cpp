@@ -81,6 +81,9 @@ publish_result shard_errands::publish(message_ptr m, const vhost_node& v, const 
         e.msg = m.share();
         add(std::move(e));
     }
+    if (last_value) {
+        home_.retained.errand_given(last_value->log);
+    }
     publish_result out;
     shard::route rest = r;
     rest.where = here;
@@ -173,16 +176,29 @@ void shard_errands::run(std::uint16_t log, position number, errand& e, bool agai
         if (m) {
             p.msg = m.share();
         }
-        const shard_id to = shard_of(p.to_log);
-        if (to == home_.self.id()) {
-            receive(std::move(p));
-            continue;
+        const std::uint16_t to_log = p.to_log;
+        const bool ordered = retains(p) && !again;
+        send(std::move(p));
+        if (ordered) {
+            home_.retained.errand_sent(to_log);
         }
-        if (p.msg) {
-            p.msg.get()->mark_shared();
-        }
-        home_.send_pointer(to, command_kind::errand, std::make_unique<errand_part>(std::move(p)).release());
     }
+}
+
+void shard_errands::send(errand_part&& p) {
+    const shard_id to = shard_of(p.to_log);
+    if (to == home_.self.id()) {
+        receive(std::move(p));
+        return;
+    }
+    if (p.msg) {
+        p.msg.get()->mark_shared();
+    }
+    home_.send_pointer(to, command_kind::errand, std::make_unique<errand_part>(std::move(p)).release());
+}
+
+bool shard_errands::retains(const errand_part& p) noexcept {
+    return std::ranges::any_of(p.to, [&](const errand_target& t) { return t.name.uid == retained_of(p.to_log); });
 }
 
 void shard_errands::receive(errand_part&& p) {
@@ -218,15 +234,14 @@ void shard_errands::receive(errand_part&& p) {
 
 std::uint64_t shard_errands::run_in_queues(const errand_part& p, std::span<const queue_place> queues, bool& accepted) {
     errands& mine = of(p.to_log);
-    const bool retains = std::ranges::any_of(
-        p.to, [&](const errand_target& t) { return t.name.uid == retained_of(p.to_log); });
-    if ((queues.empty() && !retains) || mine.has_run(p.from_log, p.number)) {
+    const bool becomes_last = retains(p);
+    if ((queues.empty() && !becomes_last) || mine.has_run(p.from_log, p.number)) {
         return 0;
     }
     mine.log().begin_group();
     if (p.msg) {
         record_landing(p, queues, accepted);
-        if (retains) {
+        if (becomes_last) {
             retain(p, accepted);
         }
     } else {

@@ -103,6 +103,8 @@ private:
     // Sends it off, one part for each log that it is for.
     void run(std::uint16_t log, position number, errand& e, bool again);
     void run_left();
+    void send(errand_part&& p);
+    [[nodiscard]] static bool retains(const errand_part& p) noexcept;
     void record_landing(const errand_part& p, std::span<const queue_place> queues, bool& accepted);
     [[nodiscard]] std::uint64_t run_in_queues(const errand_part& p, std::span<const queue_place> queues,
                                               bool& accepted);

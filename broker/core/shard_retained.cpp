@@ -60,7 +60,9 @@ retained_store::outcome shard_retained::keep(const message_ptr& m, vhost_id v, s
     using outcome = retained_store::outcome;
     const std::uint16_t log = home_of(v);
     const shard_id to{static_cast<std::uint16_t>(log % home_.parts.shard_count())};
-    if (to == home_.self.id()) {
+    const auto ahead = orders_.find(log);
+    const bool waits = ahead != orders_.end() && ahead->second.sent != ahead->second.given;
+    if (to == home_.self.id() && !waits) {
         const auto kept = store(log).retain(v, m.share());
         if (kept == outcome::recorded && publish != 0) {
             durable_waiter w;
@@ -73,10 +75,41 @@ retained_store::outcome shard_retained::keep(const message_ptr& m, vhost_id v, s
     }
     home_.transaction_shards |= std::uint64_t{home_.in_transaction} << to.value;
     m.get()->mark_shared();
-    home_.send(to, {.kind = command_kind::retain,
-                    .count = 0,
-                    .retain = {m.share().detach(), publish, 0, {retained_slot, 0}, 0, v.value, log}});
+    const retain_command c{m.share().detach(), publish, 0, {retained_slot, 0}, 0, v.value, log};
+    if (waits) {
+        ahead->second.waiting.push_back({c, ahead->second.given});
+    } else {
+        send(c);
+    }
     return publish != 0 ? outcome::recorded : outcome::done;
+}
+
+void shard_retained::send(const retain_command& c) {
+    const shard_id to{static_cast<std::uint16_t>(c.home % home_.parts.shard_count())};
+    if (to == home_.self.id()) {
+        receive(to, c);
+    } else {
+        home_.send(to, {.kind = command_kind::retain, .count = 0, .retain = c});
+    }
+}
+
+void shard_retained::errand_sent(std::uint16_t log) {
+    order& o = orders_.at(log);
+    ++o.sent;
+    while (!o.waiting.empty() && o.waiting.front().after <= o.sent) {
+        const retain_command c = o.waiting.front().what;
+        o.waiting.pop_front();
+        send(c);
+    }
+}
+
+void shard_retained::drop_held() noexcept {
+    for (auto& [log, o] : orders_) {
+        for (const auto& held : o.waiting) {
+            message_ptr::adopt(held.what.m).reset();
+        }
+    }
+    orders_.clear();
 }
 
 void shard_retained::receive(shard_id from, const retain_command& c) {

@@ -5,6 +5,7 @@
 #include "broker/core/shard.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -20,6 +21,7 @@ struct shard_state;
 // A shard's last values: the stores of its logs, and the publishes that wait for one.
 //
 // Threads: the shard's.
+// Bounds:  values that wait behind an errand: as long as the disk takes to write its transaction.
 class shard_retained final : public retained_context {
 public:
     explicit shard_retained(shard_state& home) : home_(home) {}
@@ -32,6 +34,13 @@ public:
     // A part of such a publish has been done.
     void joined(std::uint64_t publish, bool accepted);
 
+    // ---- Order ---------------------------------------------------------------------------------
+    // A value for that log has become an errand, which leaves when its transaction is durable; errands leave in the
+    // order in which they were given. Until it has, whatever is published to the log after it waits behind it: what was
+    // published last is to be what is kept.
+    void errand_given(std::uint16_t log) { ++orders_[log].given; }
+    void errand_sent(std::uint16_t log);
+
     // ---- Reading -------------------------------------------------------------------------------
     [[nodiscard]] std::uint16_t home_of(vhost_id v) const noexcept;
     void request(const routed_request& r);
@@ -43,7 +52,10 @@ public:
     void hand_over() noexcept;
     // Memory, beside messages.
     [[nodiscard]] std::uint64_t bytes() const noexcept;
-    void end() { stores_.clear(); }
+    void end() {
+        drop_held();
+        stores_.clear();
+    }
 
     // ---- retained_context ----------------------------------------------------------------------
     [[nodiscard]] mono_ns now() const noexcept override;
@@ -62,13 +74,27 @@ private:
         bool accepted = true;
         durable_waiter then;
     };
+    // What one log is to get of this shard.
+    struct order {
+        struct held {
+            retain_command what;  // its message's reference is ours
+            std::uint64_t after;  // goes when so many errands have been sent
+        };
+        std::uint64_t given = 0;
+        std::uint64_t sent = 0;
+        std::deque<held> waiting;
+    };
+
     [[nodiscard]] std::uint64_t log_bit(std::uint16_t log) const noexcept;
+    void send(const retain_command& c);
+    void drop_held() noexcept;
     // Recorded: it is to be waited for.
     [[nodiscard]] retained_store::outcome keep(const message_ptr& m, vhost_id v, std::uint64_t publish);
 
     shard_state& home_;
     std::vector<std::unique_ptr<retained_store>> stores_;  // by log / shards; null until there is need
     std::unordered_map<std::uint64_t, joint> joints_;
+    std::unordered_map<std::uint16_t, order> orders_;
     std::uint64_t last_joint_ = 0;
 };
 

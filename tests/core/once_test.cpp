@@ -56,11 +56,32 @@ publish_result publish_once(Cluster& c, client_session& s, const client_ticket& 
     return home.publish_once(std::move(m), *v, r, t, number, s.handle(), tag, sequence);
 }
 
-[[nodiscard]] bool is_retained(durable_cluster& c, client_session& s, std::string_view key) {
+// A publish without a mark, as of another quality.
+publish_result retain_at_once(durable_cluster& c, client_session& s, std::string_view key, std::string_view body,
+                              std::uint64_t sequence) {
+    auto& home = c.enter(s.home().id().value);
+    const auto* v = home.topology().find_vhost(c.vhost());
+    route_memo memo;
+    const auto r = home.find_route(*v, "amq.topic", key, nullptr, {}, memo);
+    message_traits traits;
+    traits.persistent = sequence != 0;
+    traits.retain = true;
+    auto m = make_message(home.pool(), "amq.topic", key, {},
+                          {reinterpret_cast<const std::uint8_t*>(body.data()), body.size()}, traits);
+    return home.publish(std::move(m), *v, r, s.handle(), tag, sequence);
+}
+
+// The last value of a key; empty: it has none.
+[[nodiscard]] std::string retained_text(durable_cluster& c, client_session& s, std::string_view key) {
     read_retained asked;
     asked.pattern = key;
     const auto r = c.ask(s, std::move(asked));
-    return !std::get<retained_messages>(*r.result).messages.empty();
+    const auto& found = std::get<retained_messages>(*r.result).messages;
+    return found.empty() ? std::string() : body_text(*found.front().message);
+}
+
+[[nodiscard]] bool is_retained(durable_cluster& c, client_session& s, std::string_view key) {
+    return !retained_text(c, s, key).empty();
 }
 
 void bind_topic(durable_cluster& c, test_session& s, const std::string& queue) {
@@ -118,6 +139,51 @@ TEST(Once, APublishIsThereWithItsMarkOrNotAtAll) {
     }
     EXPECT_GT(whole, 0);
     EXPECT_GT(none, 0);
+}
+
+// What is published later, in whatever quality, is what is kept: at the end, and after a crash once it was confirmed.
+TEST(Once, AnOlderPublishDoesNotReplaceANewerLastValue) {
+    int kept_old = 0;
+    int kept_new = 0;
+    for (const std::uint16_t shards : {2, 3}) {
+        for (const bool takes_away : {false, true}) {
+            const durable_cluster::options how{.shards = shards, .logs = shards};
+            durable_cluster c(how);
+            const auto home = c.parts().homes().of_retained(c.vhost());
+            const auto own = static_cast<std::uint16_t>((home + 1) % shards);  // a transaction's log
+            client_session s(c.at(own));
+            const auto client = attach(c, s, kept_client("x"));
+            ASSERT_TRUE(client);
+            c.medium(own).set_prompt(false);
+            c.medium(home).set_prompt(false);
+            const std::string newest = takes_away ? "" : "newer";
+            EXPECT_TRUE(publish_once(c, s, client->ticket, 7, "amq.topic", "k", 1, true).pending);
+            EXPECT_TRUE(retain_at_once(c, s, "k", newest, 2).pending);
+            static_cast<void>(retain_at_once(c, s, "another", "not confirmed", 0));
+            for (std::size_t step = 0; step < 40; ++step) {
+                for (std::uint64_t seed = 1; seed < 5; ++seed) {
+                    durable_cluster found(how, c.crash(seed * 100));
+                    found.finish_transactions();
+                    client_session reader(found.at(0));
+                    const auto there = retained_text(found, reader, "k");
+                    if (s.settled.contains(2)) {
+                        EXPECT_EQ(there, newest) << "confirmed, and not kept; step " << step;
+                    }
+                    kept_old += there == "new" ? 1 : 0;
+                    kept_new += there == "newer" ? 1 : 0;
+                }
+                c.medium(step % how.logs).finish(1);
+                c.settle();
+            }
+            EXPECT_TRUE(s.settled[1]);
+            EXPECT_TRUE(s.settled[2]);
+            client_session reader(c.at(0));
+            EXPECT_EQ(retained_text(c, reader, "k"), newest);
+            EXPECT_EQ(retained_text(c, reader, "another"), "not confirmed");
+        }
+    }
+    EXPECT_GT(kept_old, 0);
+    EXPECT_GT(kept_new, 0);
 }
 
 // What it would be told of marks would not be the whole truth.
