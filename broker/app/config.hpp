@@ -100,14 +100,15 @@ struct listener_config {
     bool operator==(const listener_config&) const = default;
 };
 
-// 0 means "no limit" for connections, queues and consumers.
+// 0 means "no limit" for connections, queues, wildcards and consumers.
 struct limits_config {
     std::uint32_t connections = 0;
     std::uint32_t connections_per_address = 0;
     std::uint16_t channels = 0;  // a connection
     std::uint32_t frame_bytes_max = 0;
     std::uint64_t message_bytes_max = 0;
-    std::uint32_t queues = 0;  // a vhost
+    std::uint32_t queues = 0;           // a vhost
+    std::uint32_t topic_wildcards = 0;  // an exchange
     std::uint32_t consumers_per_channel = 0;
     std::uint32_t handshake_timeout_ms = 0;
     std::uint32_t heartbeat_s = 0;  // offered to clients; 0: none

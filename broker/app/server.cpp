@@ -145,6 +145,9 @@ constexpr std::uint64_t ws_message_bytes_max = std::uint64_t{1} << 30;
     if (c.limits.queues != 0) {
         l.queues_per_vhost = c.limits.queues;
     }
+    if (c.limits.topic_wildcards != 0) {
+        l.roaming_nodes = c.limits.topic_wildcards;
+    }
     return l;
 }
 

@@ -38,7 +38,9 @@ void detach_by_key(exchange_node& x, const binding_node& b) {
 void attach(exchange_node& source, const node_ref<binding_node>& b) {
     switch (table_of(source.info->routes_as)) {
         case exchange_table::by_key: attach_by_key(source, b); break;
-        case exchange_table::by_topic: add_pattern(source.topics, pattern_of(*b), b); break;
+        case exchange_table::by_topic:
+            source.roaming_count += static_cast<std::uint64_t>(add_pattern(source.topics, pattern_of(*b), b));
+            break;
         case exchange_table::all: source.bindings.put(b); break;
     }
     ++source.outbound_count;
@@ -47,7 +49,9 @@ void attach(exchange_node& source, const node_ref<binding_node>& b) {
 void detach(exchange_node& source, const binding_node& b) {
     switch (table_of(source.info->routes_as)) {
         case exchange_table::by_key: detach_by_key(source, b); break;
-        case exchange_table::by_topic: remove_pattern(source.topics, pattern_of(b), b); break;
+        case exchange_table::by_topic:
+            source.roaming_count += static_cast<std::uint64_t>(remove_pattern(source.topics, pattern_of(b), b));
+            break;
         case exchange_table::all: source.bindings.erase(b.hash, b.identity()); break;
     }
     --source.outbound_count;

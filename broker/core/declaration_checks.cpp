@@ -114,6 +114,20 @@ outcome<void> check_dead_letter_type(const declare_queue& what, std::string_view
                            rabbit_type_name(v->type), resource));
 }
 
+outcome<void> check_room_for_pattern(const exchange_node& x, const pattern& p, const topology_limits& limits) {
+    if (!limits.roaming_nodes) {
+        return {};
+    }
+    const auto more = roaming_nodes_for(x.topics.get(), p);
+    if (more == 0 || x.roaming_count + more <= *limits.roaming_nodes) {
+        return {};
+    }
+    return fail(make_error(error_kind::quota_exceeded,
+                           "cannot bind to exchange '{}': limit of levels behind '#' and another wildcard ({}) is "
+                           "reached",
+                           x.info->spec.name, *limits.roaming_nodes));
+}
+
 outcome<void> check_room_for_queue(std::string_view name, const vhost_node& v, const topology_limits& limits,
                                    std::uint64_t queues) {
     const auto full = [&](const auto& most) {

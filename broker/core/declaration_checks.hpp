@@ -1,5 +1,6 @@
 #pragma once
 
+#include "broker/core/address.hpp"
 #include "broker/core/error.hpp"
 #include "broker/core/ids.hpp"
 #include "broker/core/operation.hpp"
@@ -36,6 +37,9 @@ enum class match { lax, strict };
 // One more, where so many are there already (in the whole broker; of those that every vhost has).
 [[nodiscard]] outcome<void> check_room_for_queue(std::string_view name, const vhost_node& v,
                                                  const topology_limits& limits, std::uint64_t queues);
+// One more binding by that pattern.
+[[nodiscard]] outcome<void> check_room_for_pattern(const exchange_node& x, const pattern& p,
+                                                   const topology_limits& limits);
 [[nodiscard]] outcome<void> check_room_for_exchange(std::string_view name, const vhost_node& v,
                                                     const topology_limits& limits, std::uint64_t standard);
 [[nodiscard]] outcome<void> check_dead_letter_type(const declare_queue& what, std::string_view resource);

@@ -7,6 +7,7 @@
 #include "broker/core/stamp_set.hpp"
 #include "broker/core/text_hash.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -40,13 +41,22 @@ struct alignas(64) topic_node : counted {
     // After every edit of this node's own members.
     void note_rare() noexcept { rare = one || many0 || !many0_here.empty() || !many1_here.empty(); }
     [[nodiscard]] bool empty() const noexcept { return !rare && literals.empty() && here.empty(); }
+    [[nodiscard]] bool leads_on() const noexcept { return one || many0 || !literals.empty(); }
 };
 
 // Editing. The tree of an exchange begins at a reference that may be empty; it is emptied again when the
 // last pattern goes.
-void add_pattern(node_ref<topic_node>& tree, const pattern& p, node_ref<binding_node> binding);
+//
+// What a key can cost is bounded by the number of *roaming* nodes: those that lead on, and have both "any number of
+// levels, then more" and another wildcard before them. All of them can be live at every level of one key. Of the
+// others, however many there are, those without "any number" are live once a key, and those with it alone are as many
+// as a key has levels to begin them and levels to end at. Both answer how many there are more of; add_pattern() nothing
+// below 0, remove_pattern() nothing above.
+[[nodiscard]] std::ptrdiff_t add_pattern(node_ref<topic_node>& tree, const pattern& p, node_ref<binding_node> binding);
 // The binding must be there.
-void remove_pattern(node_ref<topic_node>& tree, const pattern& p, const binding_node& binding);
+[[nodiscard]] std::ptrdiff_t remove_pattern(node_ref<topic_node>& tree, const pattern& p, const binding_node& binding);
+// What add_pattern() would answer.
+[[nodiscard]] std::size_t roaming_nodes_for(const topic_node* tree, const pattern& p) noexcept;
 
 // Matching: a walk of all live states at once, level by level.
 //
@@ -63,6 +73,7 @@ public:
         live_.clear();
         staying_.clear();
         seen_.clear();
+        looks_ = 0;
         enter(tree, live_, found);
         // An empty key has no level at all.
         for (bool more = !key.empty(); more;) {
@@ -78,6 +89,8 @@ public:
             report(n->here, found);
         }
     }
+    // At nodes, by the last run.
+    [[nodiscard]] std::uint64_t looks() const noexcept { return looks_; }
 
 private:
     template <class F>
@@ -85,6 +98,7 @@ private:
         next_.clear();
         const std::uint64_t hash = text_hash(level);
         const std::size_t staying = staying_.size();  // what comes to stay now sees the next level first
+        looks_ += live_.size() + staying;
         for (const topic_node* n : live_) {
             if (const topic_node* child = n->literals.find(hash, level)) {
                 enter(*child, next_, found);
@@ -134,6 +148,7 @@ private:
     std::vector<const topic_node*> next_;
     std::vector<const topic_node*> staying_;
     stamp_set seen_;
+    std::uint64_t looks_ = 0;
 };
 
 }  // namespace linnet::core

@@ -163,7 +163,7 @@ struct topology_editor::state {
 
     // `asked` is the binding in the form that identifies it.
     [[nodiscard]] outcome<void> bind(const vhost_node& vhost, const core::bind& what, session_handle from,
-                                     const asked_binding& asked) {
+                                     const asked_binding& asked, const topology_limits& within) {
         if (touches_default_exchange(what)) {
             return fail(default_exchange_refused());
         }
@@ -181,7 +181,8 @@ struct topology_editor::state {
         if (!terms) {
             return fail(terms.error());
         }
-        if (table_of(type) == exchange_table::by_topic && !parse_pattern(asked.key)) {
+        const auto pattern = table_of(type) == exchange_table::by_topic ? parse_pattern(asked.key) : core::pattern{};
+        if (!pattern) {
             return fail(too_many_levels());
         }
         queue_handle to;
@@ -197,8 +198,9 @@ struct topology_editor::state {
             durable = durable && topology_view::find_exchange(vhost, what.destination)->info->spec.durable;
         }
         const binding_identity identity = asked.identity(what);
-        if (inbound->find(identity.hash(), identity) != nullptr) {
-            return {};
+        const bool there = inbound->find(identity.hash(), identity) != nullptr;
+        if (auto room = check_room_for_pattern(*source, *pattern, within); there || !room) {
+            return there ? outcome<void>{} : room;
         }
         auto made = make_node<binding_node>(identity, to, terms->match, terms->weight);
         made.own().durable = durable;
@@ -600,7 +602,7 @@ outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_
         return fail(
             make_error(error_kind::precondition_failed, "binding key is longer than {} bytes", binding_key_bytes_max));
     }
-    return state_->bind(*vhost, what, from, read_binding(what));
+    return state_->bind(*vhost, what, from, read_binding(what), state_->limits);
 }
 
 outcome<void> topology_editor::restore_binding(const binding_definition& what) {
@@ -610,7 +612,7 @@ outcome<void> topology_editor::restore_binding(const binding_definition& what) {
         return fail(no_vhost());
     }
     const core::bind asked{what.source, what.destination, what.kind, what.routing_key, what.arguments};
-    return state_->bind(*vhost, asked, {}, {what.routing_key, what.hide_dollar, sorted(what.arguments)});
+    return state_->bind(*vhost, asked, {}, {what.routing_key, what.hide_dollar, sorted(what.arguments)}, {});
 }
 
 outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, session_handle from) {

@@ -29,6 +29,7 @@ struct topology_limits {
     std::optional<std::uint64_t> queues_per_vhost;
     std::optional<std::uint64_t> queues;  // in the whole broker
     std::optional<std::uint64_t> exchanges_per_vhost;
+    std::optional<std::uint64_t> roaming_nodes{};  // of an exchange (topic_tree.hpp)
 };
 
 // What else went when something went: auto-delete exchanges that lost their last binding.

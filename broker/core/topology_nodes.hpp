@@ -71,6 +71,7 @@ struct exchange_node : counted {
     binding_set bindings;           // all
     binding_set inbound;            // from other exchanges to this one
     std::uint64_t outbound_count = 0;
+    std::uint64_t roaming_count = 0;  // of its topics (topic_tree.hpp)
 
     explicit exchange_node(node_ref<exchange_record> what) : hash(text_hash(what->spec.name)), info(std::move(what)) {}
     [[nodiscard]] bool is(std::string_view name) const noexcept { return info->spec.name == name; }

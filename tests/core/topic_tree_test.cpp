@@ -56,13 +56,18 @@ using words = std::vector<std::string>;
 struct forest {
     node_ref<topic_node> tree;
     std::vector<node_ref<binding_node>> bindings;
+    std::ptrdiff_t roaming = 0;
 
     void add(const node_ref<binding_node>& b) {
-        add_pattern(tree, *parse_pattern(b->key()), b);
+        const auto p = *parse_pattern(b->key());
+        const auto foretold = static_cast<std::ptrdiff_t>(roaming_nodes_for(tree.get(), p));
+        const auto more = add_pattern(tree, p, b);
+        EXPECT_EQ(more, foretold) << b->key();
+        roaming += more;
         bindings.push_back(b);
     }
     void remove(std::size_t i) {
-        remove_pattern(tree, *parse_pattern(bindings[i]->key()), *bindings[i]);
+        roaming += remove_pattern(tree, *parse_pattern(bindings[i]->key()), *bindings[i]);
         bindings.erase(bindings.begin() + static_cast<std::ptrdiff_t>(i));
     }
     [[nodiscard]] std::multiset<const binding_node*> found(std::string_view key, topic_match& m) const {
@@ -72,6 +77,14 @@ struct forest {
                   [&](const binding_set& s) { s.for_each([&](const binding_node& b) { out.insert(&b); }); });
         }
         return out;
+    }
+    // By the words of topic_tree.hpp.
+    [[nodiscard]] static std::ptrdiff_t count_roaming(const topic_node& n, int wildcards = 0, bool any_number = false) {
+        std::ptrdiff_t all = n.leads_on() && any_number && wildcards > 1 ? 1 : 0;
+        n.literals.for_each([&](const topic_node& child) { all += count_roaming(child, wildcards, any_number); });
+        all += n.one ? count_roaming(*n.one, wildcards + 1, any_number) : 0;
+        all += n.many0 ? count_roaming(*n.many0, wildcards + 1, true) : 0;
+        return all;
     }
     [[nodiscard]] std::multiset<const binding_node*> expected(std::string_view key) const {
         std::multiset<const binding_node*> out;
@@ -116,6 +129,7 @@ TEST(TopicTree, AgreesWithTheDefinitionWhilePatternsComeAndGo) {
             }
             const std::string key = random_words(random, key_words, 7);
             ASSERT_EQ(now.found(key, match), now.expected(key)) << "key '" << key << "'";
+            ASSERT_EQ(now.roaming, now.tree ? forest::count_roaming(*now.tree) : 0);
         }
         for (const forest& old : kept) {
             for (int i = 0; i < 30; ++i) {
@@ -127,6 +141,7 @@ TEST(TopicTree, AgreesWithTheDefinitionWhilePatternsComeAndGo) {
             now.remove(random() % now.bindings.size());
         }
         EXPECT_FALSE(now.tree) << "nodes without patterns stay behind";
+        EXPECT_EQ(now.roaming, 0);
     }
     EXPECT_EQ(census_of_this_thread().live(), before);
 }
@@ -186,6 +201,51 @@ TEST(TopicTree, WithstandsPatternsMeantToExplode) {
     topic_match m;
     // 20,000 levels times some 180 states: milliseconds. Exponential growth would not end before the test's time limit.
     EXPECT_EQ(f.found(key, m).size(), 120U);
+}
+
+// What a publish may cost is known from the number of roaming nodes, whatever the patterns and the key.
+TEST(TopicTree, AKeyLooksAtRoamingNodesOnceALevelAndAtFewOthers) {
+    const auto seed = test::fresh_seed();
+    LINNET_TRACE_SEED(seed);
+    std::mt19937_64 random(seed);
+    constexpr std::uint64_t levels = 127;
+    constexpr std::ptrdiff_t roaming_max = 300;
+    // Deep ones, wide ones, and many that have no other wildcard.
+    constexpr std::array<std::string_view, 4> deep{"#.a", "#.b", "#.a", "#.b.a"};
+    constexpr std::array<std::string_view, 3> wide{"*", "a", "b"};
+    constexpr std::array<std::string_view, 2> literal{"a", "b"};
+    const auto chain = [&](std::string first, auto words, std::size_t count) {
+        for (; count != 0; --count) {
+            first.append(first.empty() ? "" : ".").append(words[random() % words.size()]);
+        }
+        return first;
+    };
+    for (int kind = 0; kind < 3; ++kind) {
+        forest f;
+        for (std::uint32_t i = 0; i < 3000; ++i) {
+            const auto pattern = kind == 0   ? chain("", deep, 1 + random() % 60)
+                                 : kind == 1 ? chain("#", wide, 1 + random() % 15)
+                                             : chain("#", literal, 1 + random() % 100);
+            const auto more = roaming_nodes_for(f.tree.get(), *parse_pattern(pattern));
+            if (f.roaming + static_cast<std::ptrdiff_t>(more) <= roaming_max) {
+                f.add(binding_for(pattern, i));
+            }
+        }
+        EXPECT_GT(f.bindings.size(), 10U);
+        topic_match m;
+        for (const auto letters : {"a", "ab", "aab"}) {
+            std::string key;
+            for (std::uint64_t i = 0; i < levels; ++i) {
+                key.append(i == 0 ? "" : ".").push_back(letters[i % std::string_view(letters).size()]);
+            }
+            static_cast<void>(f.found(key, m));
+            // At a roaming node, its literal and its one-level child; of what has no other wildcard, one for each level
+            // it may have begun at.
+            const auto at_a_level = static_cast<std::uint64_t>(3 * f.roaming) + 3 * levels;
+            EXPECT_LE(m.looks(), levels * at_a_level) << kind << ", key of " << letters;
+            EXPECT_GT(m.looks(), levels) << kind << ", key of " << letters;
+        }
+    }
 }
 
 }  // namespace

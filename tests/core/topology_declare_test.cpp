@@ -482,6 +482,45 @@ TEST_F(Declaring, LimitsHold) {
               "quota_exceeded: cannot declare exchange 'y': exchange limit of 1 is reached");
 }
 
+// Of levels behind a '#' and another wildcard: what patterns share counts once, and their last level not at all.
+TEST_F(Declaring, PatternsThatAKeyIsComparedWithAgainAndAgainAreLimited) {
+    topology_limits limits;
+    limits.roaming_nodes = 3;
+    editor.set_limits(limits);
+    queue("a");
+    queue("b");
+    const auto full = [](std::string_view exchange) {
+        return "quota_exceeded: cannot bind to exchange '" + std::string(exchange) +
+               "': limit of levels behind '#' and another wildcard (3) is reached";
+    };
+    // None of these has a level that counts.
+    for (const auto key : {"#", "*.*.*.*.a.b.c.#", "#.a.b.c.d.e.f.#", "a.b.c.d.#.e.f", "#.a.b.c.*"}) {
+        bind("amq.topic", "a", key);
+    }
+    EXPECT_EQ(told(try_bind("amq.topic", "a", "#.a.#.b.#.c.#")), "ok") << "at 'a.#', 'b' and 'b.#'";
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "#.a.#.b.#.c.#")), "ok") << "the same levels";
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "#.a.#.b.#.d")), "ok") << "a last level";
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "#.a.#.b.#.c.#")), "ok") << "there already";
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "*.#.a")), full("amq.topic"));
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "*.#.a.b")), full("amq.topic"));
+    exchange("x", "topic");
+    EXPECT_EQ(told(try_bind("x", "b", "*.#.a")), "ok") << "each exchange has its own";
+    EXPECT_EQ(told(try_bind("x", "b", "*.#.a.b.c.d")), full("x"));
+    EXPECT_EQ(told(try_bind("amq.direct", "b", "#.a.#.b.#.c.#.d.#.e.#")), "ok") << "no pattern";
+    // What goes makes room.
+    unbind("amq.topic", "a", "#.a.#.b.#.c.#");
+    unbind("amq.topic", "b", "#.a.#.b.#.c.#");
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "*.#.a")), full("amq.topic")) << "another needs them";
+    unbind("amq.topic", "b", "#.a.#.b.#.d");
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "*.#.a")), "ok");
+    editor.set_limits({});
+    EXPECT_EQ(told(try_bind("amq.topic", "b", "#.a.#.b.#.c.#.d.#.e.#")), "ok");
+    // What the log has is there, whatever the limit is by now.
+    editor.set_limits(limits);
+    EXPECT_TRUE(
+        editor.restore_binding({"/", "amq.topic", "a", bind_destination::queue, "*.#.a.b.c.d.e", false, true, {}}));
+}
+
 TEST_F(Declaring, AVhostsOwnLimitHoldsBesideTheConfiguredOne) {
     declare_queue c;
     c.name = "c";
