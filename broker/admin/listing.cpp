@@ -278,7 +278,11 @@ public:
     void start() {
         const auto& asked = rows_.asked();
         const bool by_name = asked.sort.empty() || asked.sort == "name";
-        asked.paged&& by_name&& source_.walk != nullptr ? walk() : collect();
+        if (asked.paged && by_name && source_.walk != nullptr) {
+            walk();
+        } else {
+            collect();
+        }
     }
 
 private:

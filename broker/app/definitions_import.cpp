@@ -98,7 +98,7 @@ public:
             return;
         }
         const auto what = fmt::format("binding from '{}' to '{}' in vhost '{}'", d.source, d.destination, d.vhost);
-        auto done = editor_.restore_binding(d);
+        auto done = editor_.import_binding(d);
         // RabbitMQ exports no internal exchanges, but what is bound to them; nor does it mind at an import.
         if (!done && done.error().kind == core::error_kind::not_found) {
             result_.warnings.push_back(fmt::format("{} {} is left out: {}", at_->text(), what, done.error().text));

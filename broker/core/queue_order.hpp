@@ -18,7 +18,8 @@ namespace linnet::core {
 //
 // Threads: the editor's.
 // Owns:    nothing: the records are the editor's, which takes each out of here before it lets go of it.
-// Bounds:  8 to 32 bytes a queue; a change moves at most one block and, seldom, the list of blocks.
+// Bounds:  8 to 32 bytes a queue where there are many; where there are few, a block's head and what it grew to once, up
+//          to 4 KiB; a change moves at most one block and, seldom, the list of blocks.
 class queue_order {
 public:
     static constexpr std::size_t block_max = 512;

@@ -199,8 +199,11 @@ struct topology_editor::state {
         }
         const binding_identity identity = asked.identity(what);
         const bool there = inbound->find(identity.hash(), identity) != nullptr;
-        if (auto room = check_room_for_pattern(*source, *pattern, within); there || !room) {
-            return there ? outcome<void>{} : room;
+        if (there) {
+            return {};
+        }
+        if (auto room = check_room_for_pattern(*source, *pattern, within); !room) {
+            return room;
         }
         auto made = make_node<binding_node>(identity, to, terms->match, terms->weight);
         made.own().durable = durable;
@@ -209,6 +212,15 @@ struct topology_editor::state {
         own_inbound(owned, *made).put(made);
         tell_defined([&] { return definition_of(owned, *made); });
         return {};
+    }
+
+    [[nodiscard]] outcome<void> bind(const binding_definition& what, const topology_limits& within) {
+        const vhost_node* there = topology_view(root.get()).find_vhost(what.vhost);
+        if (there == nullptr) {
+            return fail(no_vhost());
+        }
+        const core::bind asked{what.source, what.destination, what.kind, what.routing_key, what.arguments};
+        return bind(*there, asked, {}, {what.routing_key, what.hide_dollar, sorted(what.arguments)}, within);
     }
 
     // Exchanges that lost their last binding and go with it. A line instead of recursion: a user can make
@@ -317,9 +329,10 @@ struct topology_editor::state {
         for (auto& entry : updated) {
             queue_node& q = own_queue(own_vhost(v), entry.spec.name);
             const bool differs = entry.spec.settings != q.info->entry.spec.settings;
-            q.info = make_node<queue_record>();
-            q.info.own().entry = entry;
-            orders.find(vhost(v)->name)->second.replace(*q.info);
+            auto made = make_node<queue_record>();
+            made.own().entry = entry;
+            orders.find(vhost(v)->name)->second.replace(*made);  // before the one that it knows may go
+            q.info = std::move(made);
             if (differs) {
                 told.push_back(std::move(entry));
             }
@@ -607,12 +620,12 @@ outcome<void> topology_editor::bind(vhost_id v, const core::bind& what, session_
 
 outcome<void> topology_editor::restore_binding(const binding_definition& what) {
     owner_.check();
-    const vhost_node* vhost = view().find_vhost(what.vhost);
-    if (vhost == nullptr) {
-        return fail(no_vhost());
-    }
-    const core::bind asked{what.source, what.destination, what.kind, what.routing_key, what.arguments};
-    return state_->bind(*vhost, asked, {}, {what.routing_key, what.hide_dollar, sorted(what.arguments)}, {});
+    return state_->bind(what, topology_limits{});
+}
+
+outcome<void> topology_editor::import_binding(const binding_definition& what) {
+    owner_.check();
+    return state_->bind(what, state_->limits);
 }
 
 outcome<fallen> topology_editor::unbind(vhost_id v, const core::unbind& what, session_handle from) {

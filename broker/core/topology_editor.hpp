@@ -90,8 +90,10 @@ public:
     [[nodiscard]] outcome<void> declare_exchange(vhost_id v, const core::declare_exchange& what);
     [[nodiscard]] outcome<fallen> delete_exchange(vhost_id v, const core::delete_exchange& what);
     [[nodiscard]] outcome<void> bind(vhost_id v, const core::bind& what, session_handle from);
-    // As it was described: the key in the core's own form.
+    // As it was described: the key in the core's own form. What a log has is there, whatever the limits are by now.
     [[nodiscard]] outcome<void> restore_binding(const binding_definition& what);
+    // Likewise, within the limits.
+    [[nodiscard]] outcome<void> import_binding(const binding_definition& what);
     // Unbinding what is not bound is done already.
     [[nodiscard]] outcome<fallen> unbind(vhost_id v, const core::unbind& what, session_handle from);
 

@@ -175,5 +175,29 @@ TEST_F(QueuesInOrder, FollowWhateverHappensToQueues) {
     std::ranges::for_each(versions, release_topology);
 }
 
+// No published version holds what a policy has replaced before the first commit: it goes at once.
+TEST_F(QueuesInOrder, ForgetWhatNoVersionHoldsBeforeItGoes) {
+    const auto name = [](int i) { return fmt::format("a queue whose name lies in memory of its own {:04}", i); };
+    for (int i = 0; i < 600; ++i) {
+        queue(name(i));
+    }
+    for (const std::int64_t most : {1, 2, 3}) {
+        policy p;
+        p.name = "limit";
+        p.pattern = "^a queue";
+        p.definition = {{"max-length", integer(most)}};
+        const auto told = editor.set_policy(vhost, p);
+        ASSERT_TRUE(told);
+        EXPECT_EQ(told->size(), 600U);
+        expect_in_order(editor);
+    }
+    ASSERT_TRUE(editor.remove_policy(vhost, "limit"));
+    expect_in_order(editor);
+    for (int i = 0; i < 600; ++i) {
+        static_cast<void>(editor.remove_queue(vhost, name(i)));
+    }
+    EXPECT_TRUE(editor.queues_in_order().empty());
+}
+
 }  // namespace
 }  // namespace linnet::core

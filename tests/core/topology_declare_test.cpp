@@ -517,8 +517,10 @@ TEST_F(Declaring, PatternsThatAKeyIsComparedWithAgainAndAgainAreLimited) {
     EXPECT_EQ(told(try_bind("amq.topic", "b", "#.a.#.b.#.c.#.d.#.e.#")), "ok");
     // What the log has is there, whatever the limit is by now.
     editor.set_limits(limits);
-    EXPECT_TRUE(
-        editor.restore_binding({"/", "amq.topic", "a", bind_destination::queue, "*.#.a.b.c.d.e", false, true, {}}));
+    const binding_definition long_one{"/", "amq.topic", "a", bind_destination::queue, "*.#.a.b.c.d.e", false, true, {}};
+    EXPECT_EQ(told(editor.import_binding(long_one)), full("amq.topic"));
+    EXPECT_EQ(told(editor.restore_binding(long_one)), "ok");
+    EXPECT_EQ(told(editor.import_binding(long_one)), "ok") << "there already";
 }
 
 TEST_F(Declaring, AVhostsOwnLimitHoldsBesideTheConfiguredOne) {
