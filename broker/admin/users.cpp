@@ -119,7 +119,7 @@ core::outcome<core::administered> remove_users(services& s, const std::vector<st
         journal.remove_user(name);
     }
     s.users_changed(journal);
-    return core::administered{.changed = {}, .gone = {}, .users_gone = names};
+    return core::administered{};
 }
 
 // Who is no user any more has no connections.

@@ -11,9 +11,8 @@ namespace linnet::core {
 struct administered {
     std::vector<queue_entry> changed;  // their settings: their owners learn it
     std::vector<queue_entry> gone;     // no longer in the topology: their owners end them
-    // What is no more: kept clients and last values go with it.
+    // They are no more: kept clients and last values go with them. (Of users the journal knows it.)
     std::vector<vhost_id> vhosts_gone{};
-    std::vector<std::string> users_gone{};
 };
 
 }  // namespace linnet::core

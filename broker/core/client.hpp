@@ -59,6 +59,7 @@ struct attach_client {
     std::string user;   // an entry of another user is not taken over: access_refused
     bool clean = false;
     bool durable = false;  // what keep and mark note is to survive a restart
+    bool listed = false;   // its user is one of topology_journal::users(): found again without it, the entry ends
     std::uint32_t expiry_s = 0;
 };
 struct attached_client {

@@ -17,6 +17,10 @@ constexpr std::uint8_t client_record_version = 1;
 // In place of it, of what is added to a state: the rest is the client's id, the version, and the bytes.
 constexpr std::uint8_t client_addition_record = 2;
 
+// Of a client's flags.
+constexpr std::uint8_t flag_ending = 1;
+constexpr std::uint8_t flag_listed = 2;  // older records do not say
+
 [[nodiscard]] constexpr bool is_will(position id) noexcept { return (id & 1U) != 0; }
 
 [[nodiscard]] std::string_view as_text(std::span<const std::uint8_t> bytes) noexcept {
@@ -76,7 +80,7 @@ void client_registry::record(entry& e) {
     byte_writer out;
     out.put(client_record_version);
     out.put(++k.version);
-    out.put_flag(e.now == phase::ending);
+    out.put(static_cast<std::uint8_t>((e.now == phase::ending ? flag_ending : 0) | (e.listed ? flag_listed : 0)));
     out.put(e.durable ? e.expiry_s : 0);
     out.put(k.detached_at);
     out.put_text(context_.name_of(e.vhost));
@@ -246,6 +250,7 @@ struct client_registry::recovered_client {
     stored_ref where;
     std::uint64_t version = 0;
     bool ending = false;
+    bool listed = false;
     std::uint32_t expiry_s = 0;
     wall_ns detached_at = 0;
     std::string name;
@@ -292,7 +297,9 @@ bool client_registry::recovered_client::read(const recovered_message& m) {
         return true;  // a copy of what has been read
     }
     version = number;
-    ending = in.get_flag();
+    const auto flags = in.get<std::uint8_t>();
+    ending = (flags & flag_ending) != 0;
+    listed = (flags & flag_listed) != 0;
     expiry_s = in.get<std::uint32_t>();
     detached_at = in.get<wall_ns>();
     name = m.key;
@@ -305,7 +312,7 @@ bool client_registry::recovered_client::read(const recovered_message& m) {
     for (auto n = in.get_count(sizeof(std::uint32_t)); n != 0; --n) {
         marks.push_back(in.get<std::uint32_t>());
     }
-    return known && in.ok() && in.at_end();
+    return known && flags <= (flag_ending | flag_listed) && in.ok() && in.at_end();
 }
 
 bool client_registry::recovered_words::read(const recovered_message& m) {
@@ -415,6 +422,7 @@ void client_registry::revive(position id, recovered_client& c, const std::vector
     by_name_.insert(&e);
     e.names.set(c.name, c.user, c.queue);
     e.durable = true;
+    e.listed = c.listed;
     e.expiry_s = c.expiry_s;
     auto& k = kept_of(e);
     k.marks = std::move(c.marks);
@@ -448,6 +456,11 @@ void client_registry::revive(position id, recovered_client& c, const std::vector
     const mono_ns left = std::clamp<mono_ns>(k.detached_at + whole - context_.wall_now(), 0, whole);
     k.expires = e.expiry_s == never_expires_s ? 0 : std::max<mono_ns>(context_.now() + left, 1);
     arm(e);
+    // Its end may have been under way when the broker crashed, or a store was put together by hand.
+    if (e.listed && !context_.lists_user(c.user)) {
+        e.doomed = true;
+        context_.later([this, id] { end_idle(id); });
+    }
 }
 
 void client_registry::revive(position id, recovered_words& w) {

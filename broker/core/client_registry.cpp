@@ -125,6 +125,7 @@ void client_registry::admit(entry& e) {
     e.told = false;
     e.names.set(e.names.name(), n.what.user, n.what.queue);
     e.durable = n.what.durable;
+    e.listed = n.what.listed;
     e.expiry_s = n.what.expiry_s;
     record(e);
     attached_client told{ticket_of(e), std::exchange(e.present, true), {}, {}};
@@ -329,9 +330,13 @@ void client_registry::forget(std::span<const vhost_id> vhosts, std::span<const s
         }
     }
     for (const position id : idle) {
-        if (entry* e = find(id); e != nullptr && e->now == phase::detached) {
-            end(*e);
-        }
+        end_idle(id);
+    }
+}
+
+void client_registry::end_idle(position id) {
+    if (entry* e = find(id); e != nullptr && e->now == phase::detached) {
+        end(*e);
     }
 }
 

@@ -50,6 +50,7 @@ public:
     [[nodiscard]] virtual message_pool& pool() noexcept = 0;
     [[nodiscard]] virtual std::string name_of(vhost_id v) const = 0;
     [[nodiscard]] virtual std::optional<vhost_id> find_vhost(std::string_view name) const = 0;
+    [[nodiscard]] virtual bool lists_user(std::string_view name) const = 0;
 
     virtual void later(std::function<void()> f) = 0;  // in the next turn
     virtual void answer(session_handle to, reply&& r) = 0;
@@ -167,6 +168,7 @@ private:
         phase now = phase::detached;
         bool present = false;  // somebody had it before
         bool durable = false;
+        bool listed = false;         // its user has to be
         bool doomed = false;         // it ends when it leaves
         bool told = false;           // whoever has it
         std::uint32_t expected = 0;  // publishes under way that come with a mark
@@ -230,6 +232,7 @@ private:
     void admit(entry& e);
     void admit_next(entry& e);
     void end(entry& e);
+    void end_idle(position id);
     void finish_end(entry& e);
     void on_time(entry& e);
     void arm(entry& e);

@@ -119,6 +119,19 @@ void control::publish() {
         recorded_ = true;
     }
     parts_.publish_topology();
+    note_gone({{}, {}});
+}
+
+// With the users who are, whoever took them away. poll() comes to it, at once if nothing has to be waited for.
+void control::note_gone(accounts gone) {
+    auto* keeper = parts_.keeper();
+    if (keeper == nullptr) {
+        return;
+    }
+    gone.users = keeper->take_users_gone();
+    if (!gone.vhosts.empty() || !gone.users.empty()) {
+        accounts_gone_.emplace_back(keeper->position(), std::move(gone));
+    }
 }
 
 void control::finish(reply&& r) {
@@ -157,6 +170,9 @@ void control::poll(mono_ns now) {
         keeper->tick(now);
     }
     static_cast<void>(keeper->poll());
+    if (!std::exchange(started_, true)) {
+        note_gone({});  // what the configuration has taken away before we ran
+    }
     if (const auto* log = keeper->log(); log != nullptr && log->health() == log_health::failed) {
         parts_.store_failed(log->complaint());
     }
@@ -317,11 +333,7 @@ void control::administer(const core::administer& a) {
         return;
     }
     publish();
-    if (!done->vhosts_gone.empty() || !done->users_gone.empty()) {
-        // poll() comes to it, at once if nothing has to be waited for.
-        accounts_gone_.emplace_back(keeper->position(),
-                                    accounts{std::move(done->vhosts_gone), std::move(done->users_gone)});
-    }
+    note_gone({std::move(done->vhosts_gone), {}});
     follow_up(std::move(*done));
 }
 

@@ -92,6 +92,7 @@ private:
     };
     void tell_when_durable(command_kind what, shard_id owner, owner_uid queue);
     void tell(const news& n);
+    void note_gone(accounts gone);
     void tell_all(const accounts& gone);
 
     void declare(const declare_exchange& x);
@@ -134,6 +135,7 @@ private:
     std::deque<waiting_answer> answers_;                           // positions rise
     std::deque<news> news_;                                        // likewise
     std::deque<std::pair<log_position, accounts>> accounts_gone_;  // likewise
+    bool started_ = false;
     owner_uid last_fleeting_ = 0;
     mono_ns ticked_ = 0;
 

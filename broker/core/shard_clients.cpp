@@ -4,6 +4,7 @@
 #include "broker/core/access_grant.hpp"
 #include "broker/core/control.hpp"
 #include "broker/core/shard_state.hpp"
+#include "broker/core/topology_journal.hpp"
 
 #include <algorithm>
 #include <array>
@@ -179,6 +180,11 @@ message_pool& shard_clients::pool() noexcept { return home_.messages; }
 
 std::string shard_clients::name_of(vhost_id v) const { return home_.vhost_name(v); }
 std::optional<vhost_id> shard_clients::find_vhost(std::string_view name) const { return home_.vhost_named(name); }
+// While the shard recovers, when nobody changes them.
+bool shard_clients::lists_user(std::string_view name) const {
+    const auto* keeper = home_.parts.keeper();
+    return keeper == nullptr || keeper->users().contains(name);
+}
 
 session_handle shard_clients::self() {
     if (!self_) {

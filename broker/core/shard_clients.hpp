@@ -64,6 +64,7 @@ public:
     [[nodiscard]] message_pool& pool() noexcept override;
     [[nodiscard]] std::string name_of(vhost_id v) const override;
     [[nodiscard]] std::optional<vhost_id> find_vhost(std::string_view name) const override;
+    [[nodiscard]] bool lists_user(std::string_view name) const override;
     void later(std::function<void()> f) override { later_.push_back(std::move(f)); }
     void answer(session_handle to, reply&& r) override;
     void take_over(session_handle from, client_ticket t) override;

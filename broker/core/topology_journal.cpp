@@ -289,8 +289,15 @@ bool topology_journal::remove_user(std::string_view name) {
         return false;
     }
     note_change(topology_change::removed, at->second);
+    users_gone_.push_back(at->first);
     users_.erase(at);
     return true;
+}
+
+std::vector<std::string> topology_journal::take_users_gone() {
+    auto gone = std::exchange(users_gone_, {});
+    std::erase_if(gone, [this](const auto& name) { return users_.contains(name); });
+    return gone;
 }
 
 bool topology_journal::remove_parameter(const parameter_definition& named) {

@@ -81,6 +81,8 @@ public:
 
     using user_table = std::map<std::string, user_definition, std::less<>>;
     [[nodiscard]] const user_table& users() const noexcept { return users_; }
+    // Whom remove_user() has taken away since this was last called, and who is not back.
+    [[nodiscard]] std::vector<std::string> take_users_gone();
     using parameter_table = std::map<std::string, parameter_definition, std::less<>>;  // by key_of()
     [[nodiscard]] const parameter_table& parameters() const noexcept { return parameters_; }
     [[nodiscard]] std::string_view note(std::string_view name) const noexcept;  // empty: none
@@ -125,6 +127,7 @@ private:
     bool was_empty_;
 
     user_table users_;
+    std::vector<std::string> users_gone_;
     parameter_table parameters_;
     std::map<std::string, std::string, std::less<>> notes_;
     owner_uid last_uid_;

@@ -210,6 +210,7 @@ std::optional<core::request_body> mqtt_session::next_connect_request() {
                                        .user = std::string(user_.text()),
                                        .clean = agreed_.clean,
                                        .durable = kept_,
+                                       .listed = rights_ == nullptr,
                                        .expiry_s = agreed_.expiry_s};
         case step::declare:
             return j.rebuilding == 0 ? declare_own_queue() : declare_shared_queue(sources_[j.rebuilding].queue);

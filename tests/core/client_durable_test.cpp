@@ -114,6 +114,7 @@ TEST(DurableClients, GoWithTheirUserOrVhost) {
         disk_images left;
         {
             durable_cluster c({.shards = 2, .logs = 2});
+            c.list_user("guest");
             test_session administrator(c.at(0));
             client_session idle(c.at(0));
             client_session live(c.at(1));
@@ -126,9 +127,11 @@ TEST(DurableClients, GoWithTheirUserOrVhost) {
             EXPECT_TRUE(retain(c, live, "a", "old", 1).pending);
             c.settle();
             const auto done = c.ask(
-                administrator, administer{[&](topology_editor& editor, topology_journal&) -> outcome<administered> {
+                administrator,
+                administer{[&](topology_editor& editor, topology_journal& journal) -> outcome<administered> {
                     if (!whole_vhost) {
-                        return administered{.changed = {}, .gone = {}, .users_gone = {"guest"}};
+                        EXPECT_TRUE(journal.remove_user("guest"));
+                        return administered{};
                     }
                     auto queues = editor.remove_vhost("/");
                     static_cast<void>(editor.add_vhost("/"));
@@ -146,6 +149,70 @@ TEST(DurableClients, GoWithTheirUserOrVhost) {
         EXPECT_FALSE(attach(c, s, durable_client("live"))->present);
         EXPECT_EQ(has_queue(c, "mqtt-idle"), false);
         EXPECT_EQ(retained_in(c, s).size(), whole_vhost ? 0U : 1U);
+    }
+}
+
+// As a configuration that does not name it any more takes it away, at a start and while the broker runs.
+TEST(DurableClients, GoWithAUserWhomNobodyDeletedByHand) {
+    const durable_cluster::options how{.shards = 2, .logs = 2};
+    durable_cluster before(how);
+    before.list_user("guest");
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < 8; ++i) {
+        client_session s(before.at(i % 2));
+        names.push_back("client" + std::to_string(i));
+        const auto one = attach(before, s, durable_client(names.back()));
+        EXPECT_TRUE(keep(before, s, one->ticket, {1}, true));
+        detach(before, s, one->ticket, 60);
+        s.leave();
+    }
+    before.settle();
+    for (const bool at_start : {false, true}) {
+        durable_cluster c(how, before.crash(3));
+        if (at_start) {
+            c.unlist_user("guest");  // no shard has run yet
+        } else {
+            c.settle();
+            c.enter(0).change_topology([&](topology_editor&) {
+                c.unlist_user("guest");
+                return std::vector<queue_entry>{};
+            });
+        }
+        c.settle();
+        client_session s(c.at(0));
+        for (const auto& name : names) {
+            EXPECT_FALSE(attach(c, s, durable_client(name))->present) << name;
+        }
+    }
+}
+
+// A crash may come between a user's end and that of what is kept for it. Who has shown a token is no user of ours.
+TEST(DurableClients, AreNotFoundAgainWithoutTheirUser) {
+    for (const bool listed : {false, true}) {
+        for (const bool gone : {false, true}) {
+            disk_images left;
+            {
+                durable_cluster c({.shards = 2, .logs = 2});
+                c.list_user("other");
+                if (!gone) {
+                    c.list_user("guest");
+                }
+                client_session s(c.at(0));
+                c.declare(s, "mqtt-x");
+                auto who = durable_client("x", "mqtt-x");
+                who.listed = listed;
+                const auto one = attach(c, s, std::move(who));
+                EXPECT_TRUE(keep(c, s, one->ticket, {1}, true));
+                detach(c, s, one->ticket, 60);
+                c.settle();
+                left = c.crash(3);
+            }
+            durable_cluster c({.shards = 2, .logs = 2}, std::move(left));
+            c.settle();
+            EXPECT_EQ(has_queue(c, "mqtt-x"), !listed || !gone);
+            client_session s(c.at(0));
+            EXPECT_EQ(attach(c, s, durable_client("x", "mqtt-x"))->present, !listed || !gone);
+        }
     }
 }
 

@@ -234,6 +234,13 @@ public:
                                     std::uint64_t sequence) {
         return publish(s, "", key, body, sequence, true, {}, true);
     }
+    void list_user(const std::string& name) {
+        user_definition u;
+        u.name = name;
+        keeper_->set(u);
+        static_cast<void>(keeper_->seal());
+    }
+    void unlist_user(const std::string& name) { EXPECT_TRUE(keeper_->remove_user(name)); }
     // What transactions had left to do when the one before crashed has been done.
     void finish_transactions() {
         for (int round = 0; round < 100 && parts_->errands_left(); ++round) {
