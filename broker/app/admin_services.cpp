@@ -34,7 +34,7 @@ admin_services::admin_services(const config& c, const core::broker& b, verifier_
       began_(clock.now()),
       disk_limit_(c.store.disk_free_limit_bytes),
       connections_max_(c.limits.connections != 0 ? c.limits.connections
-                                                 : descriptors_max() - descriptors_kept(b.shard_count())),
+                                                 : descriptors_max() - descriptors_kept(b.options().logs)),
       asked_at_(clock.now() - sampled_after_asking) {
     node_name = c.compat.node_name;
     cluster_name = c.compat.cluster_name.empty() ? c.compat.node_name : c.compat.cluster_name;

@@ -31,10 +31,10 @@ std::uint64_t descriptors_open() {
     return n;
 }
 
-std::uint64_t descriptors_kept(std::size_t shards) noexcept {
+std::uint64_t descriptors_kept(std::size_t logs) noexcept {
     constexpr std::uint64_t files_read_again = 16;
     constexpr std::uint64_t files_of_a_log = 24;
-    return std::min(files_read_again + files_of_a_log * shards, descriptors_max() / 4);
+    return std::min(files_read_again + files_of_a_log * logs, descriptors_max() / 4);
 }
 
 }  // namespace linnet::app

@@ -11,8 +11,8 @@ namespace linnet::app {
 void raise_descriptor_limit() noexcept;
 [[nodiscard]] std::uint64_t descriptors_max() noexcept;
 [[nodiscard]] std::uint64_t descriptors_open();
-// Of those, what connections leave: the logs of so many shards, which must find their segments, and files that are read
-// again; where there are few at all, a quarter.
-[[nodiscard]] std::uint64_t descriptors_kept(std::size_t shards) noexcept;
+// Of those, what connections leave: so many logs, which must find their segments, and files that are read again; where
+// there are few at all, a quarter. Streams take theirs beside it.
+[[nodiscard]] std::uint64_t descriptors_kept(std::size_t logs) noexcept;
 
 }  // namespace linnet::app

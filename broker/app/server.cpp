@@ -641,7 +641,7 @@ std::string server::open_listeners(const tls_contexts& tls) {
             o.address = l.bind.host;
             o.port = port;
             o.first = &s == &shards_.front();
-            o.descriptors_kept = descriptors_kept(shards_.size());
+            o.descriptors_kept = descriptors_kept(broker_->options().logs);
             o.connections.tls_handshake_timeout = loaded_.values.limits.handshake_timeout_ms * ns_per_ms;
             auto made = std::make_unique<net::listener>(*s.reactor, o, admission_, sessions_of(l.protocol, s));
             if (auto opened = made->open(); !opened) {

@@ -15,8 +15,12 @@ namespace {
 std::terminate_handler before = nullptr;
 
 // Not through the log: its lock may be held by whoever could not allocate.
-[[noreturn]] void end(std::string_view why) noexcept {
-    static_cast<void>(::write(STDERR_FILENO, why.data(), why.size()));
+[[noreturn]] void end(std::string_view refused) noexcept {
+    for (const std::string_view part :
+         {std::string_view("linnetd: out of memory: the system refused "), refused,
+          std::string_view(", so this ends as if killed; what was confirmed is in the store\n")}) {
+        static_cast<void>(::write(STDERR_FILENO, part.data(), part.size()));
+    }
     std::_Exit(out_of_memory_exit_code);
 }
 
@@ -30,14 +34,12 @@ std::terminate_handler before = nullptr;
 
 }  // namespace
 
-void end_out_of_memory() noexcept {
-    end("linnetd: out of memory: the system refused an allocation (see ulimit -v, vm.overcommit_memory), so this ends "
-        "as "
-        "if killed; what was confirmed is in the store\n");
-}
+void end_out_of_memory() noexcept { end("an allocation (see ulimit -v, vm.overcommit_memory)"); }
 
 void end_when_out_of_memory() noexcept {
-    before = std::set_terminate(on_terminate);
+    if (before == nullptr) {
+        before = std::set_terminate(on_terminate);
+    }
     std::set_new_handler(end_out_of_memory);
 }
 
@@ -48,9 +50,7 @@ void end_if_out_of_memory() noexcept {
         end_out_of_memory();
     } catch (const std::system_error& e) {
         if (e.code() == std::errc::resource_unavailable_try_again || e.code() == std::errc::not_enough_memory) {
-            end("linnetd: out of memory: the system refused a thread (see ulimit -v, ulimit -u, pids.max), so this "
-                "ends "
-                "as if killed; what was confirmed is in the store\n");
+            end("a thread (see ulimit -v, ulimit -u, pids.max)");
         }
     } catch (...) {}
 }

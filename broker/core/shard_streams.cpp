@@ -334,7 +334,10 @@ bool shard_streams::congested() noexcept {
 void shard_streams::tick(mono_ns now) {
     std::vector<queue_handle> again;
     disk_full_ = false;
-    for (const queue_handle h : std::exchange(lately_, {})) {
+    // Of those that are at work some are not new, and wait for this.
+    auto due = std::exchange(lately_, {});
+    due.insert(due.end(), active_.begin(), active_.end());
+    for (const queue_handle h : due) {
         stream* s = find(h);
         if (s == nullptr) {
             continue;

@@ -102,7 +102,7 @@ void listener::accept_some() {
     wait();
 }
 
-// The kernel gives them out from below: how high one is says how many are left.
+// The kernel gives them out from below: while there are gaps below a high one, they are what is asked for first.
 bool listener::leaves_enough(int descriptor) const {
     rlimit limit{};
     return ::getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
@@ -143,7 +143,7 @@ bool listener::accept_one(bool& more) {
         return false;
     }
     complained_ = false;
-    short_ = !leaves_enough(fd);
+    short_ = short_ || !leaves_enough(fd);
     from.resize(length);
     tcp_socket socket(reactor_.context());
     asio::error_code failed;

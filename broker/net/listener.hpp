@@ -69,7 +69,7 @@ private:
     asio::ip::tcp::acceptor acceptor_;
     std::uint16_t port_ = 0;
     bool complained_ = false;
-    bool short_ = false;  // of descriptors, when the last connection came
+    bool short_ = false;  // of descriptors, once at least: it looks before it accepts
 };
 
 }  // namespace linnet::net

@@ -27,9 +27,11 @@ struct owned_file final : disk_file {
     unique_fd descriptor;  // none: sealed, and not in use
     bool sealed = false;
 
-    void have(unique_fd one) {
+    // `synced`: opened with O_DSYNC.
+    void have(unique_fd one, bool synced) {
         descriptor = std::move(one);
         fd = descriptor.get();
+        writes_sync = synced;
     }
 };
 
@@ -200,8 +202,7 @@ disk_result<file_id> file_disk::open(std::string_view name) {
     if (fd < 0) {
         return failed(-fd, "open " + name_of(name));
     }
-    f->have(unique_fd(fd));
-    f->writes_sync = ring_;
+    f->have(unique_fd(fd), ring_);
     const auto unused = std::ranges::find_if(files_, [](const auto& file) { return file == nullptr; });
     const auto index = static_cast<file_id>(unused - files_.begin());
     if (unused == files_.end()) {
@@ -252,7 +253,7 @@ result<owned_file*, int> file_disk::ready(file_id f) {
         if (fd < 0) {
             return fail(-fd);
         }
-        file.have(unique_fd(fd));
+        file.have(unique_fd(fd), ring_);
     }
     if (file.sealed && (sealed_open_.empty() || sealed_open_.back() != f)) {
         std::erase(sealed_open_, f);
@@ -267,7 +268,7 @@ bool file_disk::close_one_sealed() {
     if (unused == sealed_open_.end()) {
         return false;
     }
-    at(*unused).have({});
+    at(*unused).have({}, false);
     sealed_open_.erase(unused);
     return true;
 }
@@ -330,6 +331,9 @@ int file_disk::start_engine() {
     int error = made ? 0 : made.error();
     if (error == 0 && event_fd_ >= 0) {
         error = (*made)->wake_through(event_fd_);
+    }
+    if ((error == EMFILE || error == ENFILE) && close_one_sealed()) {
+        return start_engine();
     }
     if (error != 0 && ring_ && means_.method == disk_method::automatic) {
         // A small ring could be had, this one not: older kernels count rings as locked memory.
@@ -486,7 +490,11 @@ int forget_cached(int folder) {
         return all.error();
     }
     for (const std::string& name : *all) {
-        const unique_fd file(open_at(folder, name.c_str(), O_RDONLY, 0));
+        // Nothing else is waited for: what is no file of ours may be a pipe.
+        const unique_fd file(open_at(folder, name.c_str(), O_RDONLY | O_NONBLOCK, 0));
+        if (lacks_means(-file.get())) {
+            return -file.get();
+        }
         if (file) {
             static_cast<void>(sync_data(file.get()));
             static_cast<void>(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED));

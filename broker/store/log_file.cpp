@@ -268,7 +268,8 @@ void file_log::tick(mono_ns /*now*/) {
     if (durable_ == batches_.end() && !failed())
         rest();
     note_cut();
-    reads_.retry();
+    if (reads_.retry())
+        ring();
     if (!chain_.blocked())
         return;
     chain_.retry();

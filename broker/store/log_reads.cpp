@@ -259,6 +259,8 @@ void log_reads::on_read(std::uint64_t tag, int error) {
         p->error = error;
         if (lacks_means(error)) {
             waits_ = true;
+            if (p->covers(r->retried))
+                r->retried = 0;
             drop_piece(*r, p);
         }
         drop_shown(*r);

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace linnet::store {
@@ -39,7 +40,8 @@ public:
     // Goes on with all requests as far as they get without the disk. True: something was shown.
     bool run(core::log_position begin, core::log_position durable);
     // What could not be read for lack of descriptors or memory may be tried again.
-    void retry() noexcept { waits_ = false; }
+    // True: there is something.
+    bool retry() noexcept { return std::exchange(waits_, false); }
     void on_read(std::uint64_t tag, int error);
 
     [[nodiscard]] bool empty() const noexcept { return requests_.empty(); }

@@ -358,7 +358,7 @@ recovery::outcome recovery::take_commit(const place& p, const stored_record& r, 
 result<bool, words> recovery::pass_damage(place& p) {
     if (!stated_durable_)
         stated_durable_ = stated_durable_behind(p);
-    if (window_->error() && !options_.salvage)
+    if (window_->error() && (!options_.salvage || lacks_means(window_->error()->code)))
         return fail(fmt::format("{}: {}", where(p), to_text(*window_->error())));
     if (position(p) >= *stated_durable_)
         return false;
@@ -419,6 +419,7 @@ std::optional<std::uint32_t> recovery::next_record(const place& p) {
 // ---- Mending -----------------------------------------------------------------------------------
 
 recovery::outcome recovery::mend() {
+    window_->enter(out_.segments.back().file);  // what it reads ahead may be of a file that is dropped
     for (const hole& h : holes_)
         if (auto done = close_hole(h); !done)
             return done;
@@ -487,7 +488,10 @@ recovery::outcome recovery::write_gap(const segment& s, std::uint32_t at, std::u
     aligned_buffer bytes{2 * block};
     const auto blocks = bytes.first(end - base);
     // Unreadable ones are written anew as zeros, which is what they count for.
-    if (const auto read = disk_.read_now(s.file, base, blocks); !read)
+    const auto read = disk_.read_now(s.file, base, blocks);
+    if (!read && lacks_means(read.error().code))
+        return fail(fmt::format("{}: {}", name(s), to_text(read.error())));
+    if (!read)
         std::fill(blocks.begin(), blocks.end(), std::uint8_t{0});
     seal_record(
         bytes.data() + (at - base),

@@ -24,6 +24,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace linnet::store {
 namespace {
@@ -125,6 +126,41 @@ TEST(Fallback, IsAThreadWhenTheRingIsRefusedLater) {
         GTEST_SKIP() << "NOT TESTED: no io_uring or no seccomp here";
     }
     EXPECT_EQ(said, "thread");
+}
+
+// What was opened for a ring, closed since and opened again for a thread is synced as a thread does it.
+TEST(Fallback, SyncsWhatWasSealedBeforeTheRingWasRefused) {
+    const temporary_folder folder;
+    const std::string said = in_child([&]() -> std::string {
+        const auto d = open_disk(folder.path(), disk_method::automatic);
+        if (!d) {
+            return to_text(d.error());
+        }
+        std::vector<file_id> files;
+        for (int i = 0; i < 20; ++i) {
+            files.push_back(must((*d)->create(std::to_string(i), disk::block)));
+            (*d)->seal(files.back());
+        }
+        // The thread is made under both.
+        if ((*d)->describe().starts_with("thread") || !forbid(SYS_io_uring_setup, ENOMEM) ||
+            !forbid(SYS_fdatasync, EIO)) {
+            return "not to be tried";
+        }
+        block_buffer x(1);
+        (*d)->read(files.back(), 0, x.bytes(), 1);
+        (*d)->submit();
+        const int read = finished(**d, 1)[0].error;
+        if (read != 0 || !(*d)->describe().starts_with("thread")) {
+            return "no thread: " + std::to_string(read);
+        }
+        (*d)->write(files.front(), 0, x.bytes(), 2);
+        (*d)->submit();
+        return std::strerror(finished(**d, 1)[0].error);
+    });
+    if (said == "not to be tried") {
+        GTEST_SKIP() << "NOT TESTED: no io_uring or no seccomp here";
+    }
+    EXPECT_EQ(said, std::strerror(EIO)) << "nothing was synced";
 }
 
 TEST(Fallback, IsAnErrorOfTheOperationWhenThereIsNoThreadEither) {

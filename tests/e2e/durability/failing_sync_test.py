@@ -62,7 +62,7 @@ class Publisher(Bulk):
     def hear_all(self):
         """All that the broker has said so far: until it has been silent for a while."""
         before, since = self.confirmed, time.monotonic()
-        while time.monotonic() - since < 0.3:
+        while time.monotonic() - since < 1.5:
             self.turn(0.02)
             if self.confirmed != before:
                 before, since = self.confirmed, time.monotonic()

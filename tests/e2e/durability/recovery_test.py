@@ -47,7 +47,7 @@ def main():
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     queues = [f"q{i}" for i in range(int(sys.argv[2]) if len(sys.argv) > 2 else 50)]
     total = size * MIB // BODY // len(queues) * len(queues)
-    settings = ["log.level=info"]
+    settings = ["log.level=info", "shards=2"]
     if size < SMALL_MIB:
         settings.append("store.segment_size=4MiB")
     with Linnetd(settings=settings, start_seconds=20 + size / 20) as broker:
