@@ -176,7 +176,7 @@ constexpr auto limits_keys = std::array{
     key{.name = "queues", .type = integer, .fallback = "0",
         .description = "Queues a vhost. 0: no limit.",
         .at = member<&limits_config::queues>, .max = count_max},
-    key{.name = "topic_wildcards", .type = integer, .fallback = "20000",
+    key{.name = "topic_wildcards", .type = integer, .fallback = "2000",
         .description = "Levels that an exchange's binding patterns may have behind a # and another wildcard, those that "
                        "patterns share counted once, the last level of each not: every level of a key may be compared "
                        "with all of them. 0: no limit.",

@@ -19,8 +19,8 @@ AT_ONCE = 1000
 PUBLISHES = 50
 # Of the processor, for one publish. It takes less than a millisecond; what grows with combinations never ends.
 SECONDS_MAX = 0.05
-# As many of the deep ones as limits.topic_wildcards lets in, walked state by state.
-DEEP_SECONDS_MAX = 1.0
+# As many of the deep ones as limits.topic_wildcards lets in, walked state by state: 0.14 ms at most was measured.
+DEEP_SECONDS_MAX = 0.003
 
 LEVELS = 127  # as many as fit into a key of 255 bytes
 KEYS = {
@@ -47,13 +47,12 @@ def deep_ones():
         yield ".".join(level for _ in range(60) for level in ("#", chosen.choice("ab")))
 
 
-class Patterns(unittest.TestCase):
+class Binding(unittest.TestCase):
+    settings = ()
+
     @classmethod
     def setUpClass(cls):
-        settings = ("shards=2", "log.level=warning")
-        if PATTERNS > 50_000:
-            settings += ("limits.topic_wildcards=0",)  # they have more
-        cls.broker = Linnetd(settings=settings, start_seconds=20).start()
+        cls.broker = Linnetd(settings=("shards=2", "log.level=warning", *cls.settings), start_seconds=20).start()
         cls.addClassCleanup(cls.broker.stop)
 
     def bound(self, patterns, count):
@@ -82,6 +81,10 @@ class Patterns(unittest.TestCase):
         self.addCleanup(client.close)
         client.call(1, "confirm.select")
         return client
+
+
+class Patterns(Binding):
+    settings = ("limits.topic_wildcards=0",)  # they have more than it lets in
 
     def test_many_that_all_match(self):
         client, queues = self.bound(wildcards(), PATTERNS)
@@ -112,7 +115,8 @@ class Patterns(unittest.TestCase):
             confirmed = attacker.expect(1, "basic.ack").values["delivery_tag"]
         client.hang_up()
 
-    @unittest.skipIf(PATTERNS > 50_000, "without the limit")
+
+class Limited(Binding):
     def test_deep_ones_are_refused_before_they_cost_much(self):
         client = Client(self.broker.address, seconds=60)
         self.addCleanup(client.close)
@@ -124,12 +128,12 @@ class Patterns(unittest.TestCase):
                 bound += 1
         self.assertEqual(refused.exception.code, 406)
         self.assertIn("limit of levels behind '#'", refused.exception.text)
-        self.assertGreater(bound, 100)
+        self.assertGreater(bound, 10)
         publisher = self.publisher()
         for name, key in KEYS.items():
             with self.subTest(name):
-                took = self.cost(publisher, key, 5)
-                print(f"{bound} deep patterns, {name}: {took * 1000:.1f} ms of the processor a publish")
+                took = self.cost(publisher, key, 10 * PUBLISHES)
+                print(f"{bound} deep patterns, {name}: {took * 1000:.2f} ms of the processor a publish")
                 self.assertLess(took, DEEP_SECONDS_MAX)
         harness.works(self.broker.address)
         publisher.call(1, "queue.delete", queue="deep")
