@@ -415,7 +415,9 @@ void http_session::on_shutdown(std::string_view reason) {
         say_problem({.code = http::status::service_unavailable, .detail = reason},
                     http::reply_to::refused(parser_->request()), later);
     }
-    hang_up();
+    if (!ends_with_stream()) {
+        hang_up();
+    }
 }
 
 // A reader of events comes back, goes on from the last that it has seen, and is judged then.
@@ -473,6 +475,8 @@ void http_session::on_grant_end() {
         write_answer(login_refusal(), http::reply_to::refused(parser_->request()));
     } else if (endless_) {
         finish_stream();
+    } else if (ends_with_stream()) {
+        return;
     }
     hang_up();
 }

@@ -148,6 +148,7 @@ private:
     [[nodiscard]] const http::cors_policy& cors();
     void pump();
     void finish_stream();
+    [[nodiscard]] bool ends_with_stream();
     void end_stream();
     void end_call();
     void lose_call();
@@ -191,6 +192,8 @@ private:
     std::unique_ptr<http_source> source_;
     bool source_wanted_ = false;
     bool endless_ = false;         // events: nobody can tell that some are missing
+    bool at_hand_ = false;         // all of it: the answer needs nobody else to be finished
+    bool is_last_ = false;         // the connection ends with it
     bool rights_changed_ = false;  // since it was asked for what is being answered
     http::stream_form form_ = http::stream_form::nothing;
     std::unique_ptr<http::gzip_writer> zip_;

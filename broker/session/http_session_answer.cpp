@@ -199,6 +199,7 @@ void http_session::answered(http_answer a) {
     if (a.body.size() > zipped_at_once_max && compresses(a, to, a.body.size())) {
         auto body = std::make_unique<text_source>(std::exchange(a.body, {}));
         streamed(std::move(a), std::move(body));
+        at_hand_ = true;
         return;
     }
     write_answer(a, to);
@@ -263,6 +264,7 @@ void http_session::streamed(http_answer head, std::unique_ptr<http_source> body)
     }
     phase_ = phase::streaming;
     endless_ = events;
+    at_hand_ = false;
     source_ = std::move(body);
     source_wanted_ = true;
     if (!head.body.empty()) {
@@ -315,6 +317,13 @@ void http_session::finish_stream() {
     out.finish();
 }
 
+// A client that hears that its answer has no end asks again: what is at hand may as well be said. It goes on as it
+// began, for others at their ends have to be served, too. False: nothing is at hand.
+bool http_session::ends_with_stream() {
+    is_last_ = source_ != nullptr && at_hand_;
+    return is_last_;
+}
+
 void http_session::end_stream() {
     const bool closes = form_ == http::stream_form::until_close;
     source_.reset();
@@ -336,7 +345,7 @@ void http_session::end_call() {
     if (body_.capacity() > body_kept_bytes) {
         give_back(body_);
     }
-    if (!parser_->request().keep_alive) {
+    if (is_last_ || !parser_->request().keep_alive) {
         hang_up();
         return;
     }

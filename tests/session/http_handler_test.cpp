@@ -1,6 +1,7 @@
 // What stands between an HTTP connection and its handlers: bodies, logins, order, answers now, later, never, in pieces.
 
 #include "broker/core/message_builder.hpp"
+#include "broker/core/scope_grant.hpp"
 #include "protocol/wire/bytes.hpp"
 #include "tests/session/http_line.hpp"
 
@@ -88,6 +89,15 @@ std::string unchunked(std::string_view answer) {
         answer.remove_prefix(size + 2);
     }
     return body;
+}
+
+// Not zipped to nothing.
+std::string very_large_text() {
+    std::string text(600'000, 'a');
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        text[i] = static_cast<char>('a' + i * i % 23);
+    }
+    return text;
 }
 
 std::string unzipped(std::string_view packed) {
@@ -449,10 +459,7 @@ TEST_F(HttpHandler, LargeTextIsZippedForWhoTakesIt) {
 // Zipping it at once would take longer than others should have to wait.
 TEST_F(HttpHandler, AVeryLargeTextIsZippedInPieces) {
     line l(w, settings);
-    std::string text(600'000, 'a');
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        text[i] = static_cast<char>('a' + i * i % 23);
-    }
+    const auto text = very_large_text();
     h.on_next = [&](http_responder to) {
         std::move(to).answer({.fields = {{"Content-Type", "application/json"}}, .body = text});
     };
@@ -476,6 +483,54 @@ TEST_F(HttpHandler, AVeryLargeTextIsZippedInPieces) {
     EXPECT_THAT(head, HasSubstr("Content-Encoding: gzip\r\n"));
     EXPECT_THAT(head, EndsWith("\r\n\r\n"));
     EXPECT_THAT(l.read(ask("GET /v1/b")), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+// At a shutdown, or when the token that it was asked for with ends.
+TEST_F(HttpHandler, AnAnswerThatIsAtHandIsSaidToItsEnd) {
+    const auto text = very_large_text();
+    for (const bool by_shutdown : {true, false}) {
+        h.seen.clear();
+        const wall_ns ends_at = w.shard->wall_now() + 2 * ns_per_ms;
+        w.logins.grant = by_shutdown ? nullptr : core::scope_grant::make({}, ends_at);
+        line l(w, settings);
+        h.on_next = [&](http_responder to) {
+            std::move(to).answer({.fields = {{"Content-Type", "application/json"}}, .body = text});
+        };
+        auto said = l.read(ask("GET /v1/a", "", "Accept-Encoding: gzip\r\n") + ask("GET /v1/b"));
+        if (by_shutdown) {
+            l.talk.on_shutdown("shutdown");
+            l.talk.on_shutdown("user was deleted");
+        } else {
+            w.pass(2 * ns_per_ms);
+            ASSERT_GE(w.shard->wall_now(), ends_at);
+        }
+        ASSERT_THAT(said, Not(EndsWith("\r\n0\r\n\r\n")));
+        EXPECT_FALSE(l.closing);
+        for (int turns = 0; !l.closing && turns < 100; ++turns) {
+            w.pass(ns_per_ms);
+            said += l.written();
+        }
+        EXPECT_TRUE(l.closing) << "the next request has no answer";
+        EXPECT_FALSE(l.aborted);
+        ASSERT_THAT(said, EndsWith("\r\n0\r\n\r\n"));
+        EXPECT_EQ(unzipped(unchunked(said)), text);
+        EXPECT_EQ(h.seen.size(), 1U);
+    }
+}
+
+// What others have to find first may never come.
+TEST_F(HttpHandler, AnAnswerThatIsNotAtHandEndsAtAShutdown) {
+    line l(w, settings);
+    bool gone = false;
+    h.on_next = [&](http_responder to) {
+        static_cast<void>(std::move(to).stream({.fields = {{"Content-Type", "application/json"}}},
+                                               std::make_unique<pieces>(1'000, std::string(5'000, 'a'), &gone)));
+    };
+    EXPECT_THAT(l.read(ask("GET /v1/a")), Not(EndsWith("\r\n0\r\n\r\n")));
+    l.talk.on_shutdown("shutdown");
+    EXPECT_TRUE(l.closing);
+    EXPECT_TRUE(gone);
+    EXPECT_THAT(l.written(), Not(EndsWith("\r\n0\r\n\r\n")));
 }
 
 TEST_F(HttpHandler, OtherPagesNeedTheirOriginListed) {

@@ -27,7 +27,9 @@ public:
             waiting = &who;
             return std::nullopt;
         }
-        return verdict(c.user, c.password);
+        auto v = verdict(c.user, c.password);
+        v.grant = grant;
+        return v;
     }
     void forget(login_port& who) noexcept override { waiting = waiting == &who ? nullptr : waiting; }
     [[nodiscard]] login_verdict verify_certificate(std::string_view user, bool /*loopback*/) override {
@@ -51,6 +53,7 @@ public:
     int scram_nonces = 0;
     std::string scram_said;
     login_port* waiting = nullptr;
+    core::grant_ptr grant;  // what the next one brings along, as a token does
 };
 
 // What a peer of a session needs around it.
