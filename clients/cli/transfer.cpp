@@ -13,12 +13,15 @@ namespace {
 using clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
+// The least that the broker is waited for: a disk may take its time, and so may a broker that is short of memory.
 constexpr auto patience = 2'000ms;
 
-// What is asked for and not settled yet may be so much. A broker that had to lend us all of its messages at once would
+// What has come and is not settled yet may be so much. A broker that had to lend us all of its messages at once would
 // run out of memory, hold publishers back, us among them, and never hear our acknowledgements.
 constexpr std::uint64_t under_way_bytes_max = 4 * 1024 * 1024;
 constexpr std::uint64_t under_way_max = 1'000;
+// What is asked for and has not come may be larger than all that has: these are lent without a bound to their bytes.
+constexpr std::uint64_t asked_max = 64;
 
 class carrying {
 public:
@@ -28,8 +31,8 @@ public:
     result<transfer_report> go() {
         ask();
         while (asked_ != 0 || !open_.empty()) {
-            // For confirms it is worth waiting longer: a disk may take its time.
-            auto event = client_.next(open_.empty() ? patience : std::max(patience, plan_.timeout));
+            // Who asks hears of a message or that there is none: silence is no end.
+            auto event = client_.next(std::max(patience, plan_.timeout));
             if (!event) {
                 report_.broken = event.error();
                 report_.unsettled = open_.size();
@@ -45,6 +48,7 @@ public:
         // What has no confirm by now has gone, perhaps; twice is better than never: with the connection's end it is in
         // the queue again, as is what stays.
         report_.unsettled = open_.size();
+        report_.unanswered = asked_;
         if (const auto closed = client_.close(); !closed) {
             report_.broken = closed.error();
         }
@@ -52,11 +56,13 @@ public:
     }
 
 private:
-    // Of each the size is known when it has come: until then it may be as large as the largest one.
+    // Of each the size is known when it has come: until then it is taken to be as large as the largest one. So that
+    // little is lent where that is wrong, no more are asked for at a time than have come.
     void ask() {
         while (left_ != 0) {
-            const auto under_way = asked_ + open_.size() + 1;
-            if (under_way > under_way_max || (under_way > 1 && under_way > under_way_bytes_max / largest_)) {
+            const auto under_way = asked_ + open_.size();
+            if (asked_ >= std::clamp(came_, std::uint64_t{1}, asked_max) || under_way >= under_way_max ||
+                (under_way != 0 && open_bytes_ + (asked_ + 1) * largest_ > under_way_bytes_max)) {
                 return;
             }
             client_.get(plan_.queue);
@@ -67,8 +73,9 @@ private:
 
     void on(amqp_delivery& delivery) {
         --asked_;
+        ++came_;
         const auto size = std::max<std::uint64_t>(delivery.message.body.size(), 1);
-        largest_ = std::exchange(any_came_, true) ? std::max(largest_, size) : size;
+        largest_ = std::max(largest_, size);
         const auto to = plan_.choose(delivery);
         if (!to) {
             ++report_.kept;
@@ -76,7 +83,8 @@ private:
             ++report_.carried;
         } else {
             keep_the_rate();
-            open_[client_.publish(*to)] = {delivery.tag, looks_of(*to)};
+            open_[client_.publish(*to)] = {delivery.tag, looks_of(*to), size};
+            open_bytes_ += size;
         }
     }
 
@@ -101,6 +109,7 @@ private:
         const auto last = open_.upper_bound(confirm.number);
         auto each = confirm.multiple ? open_.begin() : open_.find(confirm.number);
         while (each != open_.end() && each != last) {
+            open_bytes_ -= each->second.bytes;
             settle(each->second, confirm.positive);
             each = open_.erase(each);
         }
@@ -109,6 +118,7 @@ private:
     struct underway {
         std::uint64_t tag = 0;
         std::size_t looks = 0;
+        std::uint64_t bytes = 0;
         bool returned = false;
     };
 
@@ -147,13 +157,14 @@ private:
 
     amqp_client& client_;
     const transfer_plan& plan_;
-    std::uint64_t left_;                           // to be asked for yet
-    std::uint64_t asked_ = 0;                      // and not come yet
-    std::uint64_t largest_ = under_way_bytes_max;  // until one has come
-    bool any_came_ = false;
+    std::uint64_t left_;         // to be asked for yet
+    std::uint64_t asked_ = 0;    // and not come yet
+    std::uint64_t came_ = 0;     // in all
+    std::uint64_t largest_ = 1;  // of them, in bytes
     progress bar_;
     transfer_report report_;
     std::map<std::uint64_t, underway> open_;  // by the number of the publish
+    std::uint64_t open_bytes_ = 0;
     std::uint64_t paced_ = 0;
     const clock::time_point began_ = clock::now();
 };

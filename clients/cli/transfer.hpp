@@ -5,8 +5,9 @@
 //
 // Threads:  the caller's.
 // Bounds:   as many messages as the queue held at the start, so that what arrives meanwhile, and what comes back, is
-//           left alone; some MiB of them under way at a time. Of a message under way its numbers are kept, not its
-//           body.
+//           left alone. At a time 4 MiB of them, or one, are under way, and what has been asked for by then and turns
+//           out larger than any before: at most 64 messages, and no more than have come. What is not moved is lent
+//           until the end. Of a message under way its numbers are kept, not its body.
 // Fails:    with the broker's words, in the report once anything has been published; what was under way is in the queue
 //           still.
 #pragma once
@@ -24,7 +25,7 @@ struct transfer_plan {
     bool dry_run = false;
     std::string verb;  // for the progress: "moved"
     bool quiet = false;
-    std::chrono::milliseconds timeout{0};  // for confirms
+    std::chrono::milliseconds timeout{0};  // for the broker's next word, 2 s at least
     // Where a message goes; nothing: it stays.
     std::function<std::optional<amqp_message>(const amqp_delivery&)> choose;
 };
@@ -35,6 +36,7 @@ struct transfer_report {
     std::uint64_t refused = 0;
     std::string why_refused;        // of the first
     std::uint64_t unsettled = 0;    // published, and neither confirmed nor refused
+    std::uint64_t unanswered = 0;   // asked for, and neither come nor said not to be there
     std::optional<failure> broken;  // what ended it before its time
 };
 

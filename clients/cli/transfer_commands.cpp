@@ -122,6 +122,11 @@ exit_code carry_out(const invocation& call, transfer_plan plan, const target& at
                         {exit_code::partial, fmt::format("{} were not confirmed in time", report->unsettled),
                          "They are in the queue still, and may be where they were to go as well."});
     }
+    if (report->unanswered != 0) {
+        return complain(call.name(), {exit_code::partial,
+                                      fmt::format("{} that were asked for did not come in time", report->unanswered),
+                                      "They are in the queue still; a longer --timeout may help."});
+    }
     if (report->refused == 0) {
         return exit_code::ok;
     }
