@@ -200,6 +200,7 @@ private:
         std::string topic;
         bool valid = false;
         bool itself = false;
+        bool left = false;  // one that has been unsubscribed matches it, too, and was to bring it from the queue
         mqtt_match found;
     };
     // Which of the sources has which filter, but for the first.
@@ -210,6 +211,8 @@ private:
     // What only those need who subscribe, or have subscribed.
     struct consuming {
         mqtt_subscriptions subscriptions;
+        // Were bound to the queue, until this connection unsubscribed them. Null: none, or nothing is bound to itself.
+        std::unique_ptr<mqtt_subscriptions> gone;
         std::unique_ptr<source_places> places;  // from the first such source on
         matching matched;
         core::queue_handle live{};  // of the connection itself, once a filter has been bound to it
@@ -346,6 +349,7 @@ private:
     [[nodiscard]] bool may_read(const wish& w) const;
     void add_own(wish& w);
     void remove_wish(wish& w);
+    void remember_gone(const mqtt_subscription& s);
     void refuse_wish(wish& w, const core::error& e);
     void say_suback(const job& j);
     void say_unsuback(const job& j);

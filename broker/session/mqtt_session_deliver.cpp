@@ -67,10 +67,10 @@ void mqtt_session::deliver(std::size_t index, core::delivery&& d) {
         return;
     }
     // While a filter is being bound to the queue, or when it may not hear this, what matches one that is bound to the
-    // connection comes that way, too. What else lies here for that one it has passed over: a filter that has been
-    // unsubscribed since was to bring it.
+    // connection comes that way, too. What a filter was to bring that has been unsubscribed since, that one has passed
+    // over. Not so what another connection has left, a binding at times: that has come both ways ever since.
     const auto& f = matched.found;
-    const bool wanted = f.queued || (f.any && (!f.live || !f.uncounted || is_rebinding()));
+    const bool wanted = f.queued || (f.any && (!f.live || (matched.left && !f.uncounted) || is_rebinding()));
     if (!wanted) {
         settle_sent(std::move(d));  // meant for a subscription that has ended, or the client's own
         return;
@@ -128,9 +128,16 @@ const mqtt_session::matching& mqtt_session::match(const core::message& m) {
     last.itself = ours;
     last.key = m.routing_key();
     last.found.clear();
+    last.left = false;
     if (mqtt::key_to_topic(last.key, topic_mode_, last.topic)) {
-        using who = mqtt_subscriptions::publisher;
-        consuming_->subscriptions.match(last.topic, ours ? who::itself : who::another, last.found);
+        using publisher = mqtt_subscriptions::publisher;
+        const auto who = ours ? publisher::itself : publisher::another;
+        consuming_->subscriptions.match(last.topic, who, last.found);
+        if (last.found.live && !last.found.queued && consuming_->gone != nullptr) [[unlikely]] {
+            mqtt_match of_gone;
+            consuming_->gone->match(last.topic, who, of_gone);
+            last.left = of_gone.any;
+        }
     }
     return last;
 }

@@ -180,6 +180,12 @@ void mqtt_session::on(const mqtt::unsubscribe& p) {
     j->what = job::kind::unsubscribe;
     j->at = job::step::keep;
     j->packet_id = p.packet_id;
+    // No more of them than of those that there are; what those have left in the queue has come by now.
+    if (consuming_ != nullptr && consuming_->gone != nullptr &&
+        (consuming_->gone->size() > settings_.subscriptions_max ||
+         consuming_->gone->filter_bytes() > settings_.subscription_bytes_max())) {
+        consuming_->gone.reset();
+    }
     for (const auto filter : p.filters) {
         wish w;
         w.what.filter = filter;
@@ -203,6 +209,9 @@ void mqtt_session::remove_wish(wish& w) {
     if (w.is_own()) {
         const auto* known = find_subscription(w.filter);
         w.what.live = known != nullptr && known->live;
+        if (known != nullptr && !known->live && live_sink()) {
+            remember_gone(*known);
+        }
         w.existed = remove_subscription(w.filter);
         counts_.subscriptions.sub(w.existed ? 1 : 0);
         forget_match();
@@ -214,6 +223,14 @@ void mqtt_session::remove_wish(wish& w) {
         }
     }
     w.reason = w.existed ? reason_code::success : w.reason;
+}
+
+void mqtt_session::remember_gone(const mqtt_subscription& s) {
+    auto& gone = consuming_->gone;
+    if (gone == nullptr) {
+        gone = std::make_unique<mqtt_subscriptions>();
+    }
+    static_cast<void>(gone->put(s));
 }
 
 // [MQTT-3.10.4-4] [MQTT-3.11.3-1]

@@ -124,5 +124,34 @@ TEST(MqttOverlap, LosesNothingWhenTheQueuesFilterIsUnsubscribed) {
     }
 }
 
+// A connection that ends before the binding of an unsubscribed filter has gone leaves it behind: the next one gets by
+// it what nobody wants.
+TEST(MqttOverlap, DeliversOnceWhereAConnectionLeftABindingBehind) {
+    for (const bool taken_over : {false, true}) {
+        for (int client = 0; client < 8; ++client) {  // some of them kept by another shard
+            SCOPED_TRACE(fmt::format("client {}, taken over {}", client, taken_over));
+            stepped_world w(three_shards());
+            const auto name = fmt::format("client-{}", client);
+            const mqtt_login kept{.clean = false};
+            mqtt_peer me(w, *w.shards[1], name, kept);
+            mqtt_peer publisher(w, *w.shards[0], "publisher");
+            me.subscribed("a/+");
+            me.subscribed("a/#", 1);
+            w.stepped = true;
+            me.unsubscribe("a/#");
+            if (!taken_over) {
+                me.go();
+            }
+            w.stepped = false;
+            mqtt_peer again(w, *w.shards[1], name, kept);
+            EXPECT_EQ(again.welcome, "CONNACK present 00");
+            for (int n = 0; n < 3; ++n) {
+                publisher.publish("a/b", fmt::format("<{}>", n));
+                EXPECT_EQ(again.said(), fmt::format("PUBLISH a/b <{}>", n));
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace linnet::session::test
