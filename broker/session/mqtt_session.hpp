@@ -227,6 +227,7 @@ private:
         // 0: it is to be said whole.
         std::size_t kept_bytes = 0;
         std::size_t added_bytes = 0;
+        bool kept_exchanges = false;  // it has some
     };
     // By a token: in place of what the topology has for the user.
     struct token_rights {

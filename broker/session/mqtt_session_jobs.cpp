@@ -142,22 +142,26 @@ core::request_body mqtt_session::keep() {
     if (consuming_ != nullptr) {
         consuming_->kept_bytes = bytes.size();
         consuming_->added_bytes = 0;
+        consuming_->kept_exchanges = !state.exchanges.empty();
     }
     return core::keep_client{
         .ticket = ticket_, .state = std::move(bytes), .durable = true, .expiry_s = agreed_.expiry_s};
 }
 
 // What the job has made another of, or all: when nothing is kept yet that it could be added to, when additions have
-// doubled that, and when there are ids to be released, of which additions say nothing.
+// doubled that or would make more of it than is kept, and when there are ids to be released or have been, of which
+// additions say nothing. Nor do they of deliveries: those that have come to their end since lie in no queue any more.
 core::request_body mqtt_session::keep_changes() {
-    if (consuming_ == nullptr || consuming_->kept_bytes == 0 || !exchanges_to_release().empty()) {
+    auto* const c = consuming_.get();
+    if (c == nullptr || c->kept_bytes == 0 || c->kept_exchanges || !exchanges_to_release().empty()) {
         return keep();
     }
     auto bytes = encode(changes_of(*job_));
-    if (consuming_->added_bytes + bytes.size() > consuming_->kept_bytes + added_bytes_min) {
+    const auto added = c->added_bytes + bytes.size();
+    if (added > c->kept_bytes + added_bytes_min || c->kept_bytes + added > core::client_state_bytes_max) {
         return keep();
     }
-    consuming_->added_bytes += bytes.size();
+    c->added_bytes = added;
     return core::keep_client{.ticket = ticket_,
                              .state = std::move(bytes),
                              .durable = true,

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -29,6 +30,7 @@ class durable_ground final : public ground {
 public:
     explicit durable_ground(const durable_cluster::options& o, disk_images found = {}) : cluster(o, std::move(found)) {
         shard = &cluster.at(0);
+        cluster.list_user("guest");
         core::set_rights(cluster, "guest", ".*");
     }
     void end_turn(core::shard* at_work) override {
@@ -377,6 +379,28 @@ TEST(MqttDurable, WhatHasBeenFinishedIsNotSentAgainAfterACrash) {
     EXPECT_EQ(me.said(), "");
 }
 
+// Nor is its id released again, once a change of the subscriptions has been kept after it.
+TEST(MqttDurable, AnIdThatIsFreeIsNotReleasedAfterACrash) {
+    disk_images left;
+    {
+        durable_ground g(some_options(1, 1));
+        mqtt_peer publisher(g, "publisher");
+        leave_one_under_way(g, publisher);
+        mqtt_peer me(g);
+        EXPECT_EQ(welcome_of(g, me), "CONNACK present 00\nPUBLISH r value qos 2 id 32768 dup retain");
+        me.pubrec(32768);
+        EXPECT_EQ(me.said(), "PUBREL 32768");
+        me.pubcomp(32768);
+        me.subscribe("another", 1);
+        settle(g, me);
+        EXPECT_EQ(me.said(), "SUBACK 1 01");
+        left = g.cluster.crash(1);
+    }
+    durable_ground g(some_options(1, 1), std::move(left));
+    mqtt_peer me(g);
+    EXPECT_EQ(welcome_of(g, me), "CONNACK present 00");
+}
+
 // The one that had it from the state is gone before its CONNACK.
 TEST(MqttDurable, WhatIsUnderWayOutlastsAConnectionThatIsNotLetIn) {
     durable_ground g(some_options(1, 1));
@@ -485,6 +509,60 @@ TEST(MqttDurable, SubscribingOneByOneCostsWhatIsSubscribed) {
     }
     // The whole of 500 is some 20 KB; one by one that would be 5 MB.
     EXPECT_LT(g.cluster.at(0).store_figures().log_bytes, 300'000U);
+}
+
+// As many bytes of filters as a session may have, and each of them changed: the state and its additions together would
+// be more than the core keeps.
+TEST(MqttDurable, AllThatASessionMayHaveCanBeChanged) {
+    auto options = some_options(1, 1);
+    options.segment_bytes = std::uint64_t{256} << 20;
+    durable_ground g(options);
+    g.mqtt.subscriptions_max = 400'000;
+    mqtt_peer me(g);
+    const auto expiry = some_properties().with<mqtt::property::session_expiry_interval>(1000);
+    me.connect("me", {.spoken = mqtt::version::v5, .properties = expiry.block()});
+    settle(g, me);
+    EXPECT_TRUE(me.said().starts_with("CONNACK 00"));
+    constexpr std::size_t beside_filter = 9;
+    constexpr std::size_t filter_bytes = 16'000;
+    std::vector<std::string> filters;
+    for (auto bytes = g.mqtt.subscription_bytes_max(); bytes > beside_filter + 10;) {
+        const auto size = std::min(filter_bytes, bytes - beside_filter);
+        filters.push_back(fmt::format("{:0>{}}", filters.size(), size));
+        bytes -= size + beside_filter;
+    }
+    for (const bool as_published : {false, true}) {
+        packet_bytes list;
+        mqtt::subscription_options how;
+        how.retain_as_published = as_published;
+        how.retained = mqtt::retain_handling::do_not_send;
+        for (const auto& filter : filters) {
+            mqtt::append_subscription(list, {filter, how});
+        }
+        me.send(mqtt::subscribe{.packet_id = 1, .subscriptions = mqtt::subscription_list::trusted(list)});
+        std::string said;
+        for (int i = 0; i < 100 && said.empty(); ++i) {  // its disk takes many writes for it
+            g.cluster.settle();
+            me.run();
+            said = me.said();
+        }
+        EXPECT_TRUE(said.starts_with("SUBACK 1 00")) << said.substr(0, 100);
+    }
+    durable_ground left(options, g.cluster.crash(1));
+    left.finish();
+    core::client_session asking(left.cluster.at(0));
+    auto a = core::of_name("me");
+    a.durable = true;
+    EXPECT_FALSE(core::ask_later(left.cluster, asking, std::move(a)));
+    for (int i = 0; i < 100 && asking.replies.empty(); ++i) {
+        left.cluster.settle();
+    }
+    const auto there = asking.attached();
+    ASSERT_TRUE(there);
+    const auto state = decode_state(there->state);
+    ASSERT_TRUE(state);
+    EXPECT_EQ(state->subscriptions.size(), filters.size());
+    EXPECT_TRUE(std::ranges::all_of(state->subscriptions, &mqtt_subscription::retain_as_published));
 }
 
 constexpr std::uint64_t points_a_run = 50;
