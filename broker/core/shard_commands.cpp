@@ -312,10 +312,8 @@ std::optional<reply> shard_state::start(request&& r) {
         routed->target = entry->handle;
     } else if (const auto home = home_of(asked)) {
         routed->home = *home;
-        if (const shard_id to{static_cast<std::uint16_t>(*home % parts.shard_count())}; to != self.id()) {
-            send_pointer(to, command_kind::home_request, routed.release());
-        } else {
-            do_home_request(*routed);
+        if (!retained.hold_request(routed)) {
+            send_home(std::move(routed));
         }
         return std::nullopt;  // or captured
     } else if (the_control != nullptr) {
@@ -354,6 +352,14 @@ std::optional<std::uint16_t> shard_state::home_of(const request& r) const {
         return replies.home_of(*token);
     }
     return std::holds_alternative<read_retained>(r.body) ? std::optional(retained.home_of(r.vhost)) : std::nullopt;
+}
+
+void shard_state::send_home(std::unique_ptr<routed_request> r) {
+    if (const shard_id to{static_cast<std::uint16_t>(r->home % parts.shard_count())}; to != self.id()) {
+        send_pointer(to, command_kind::home_request, r.release());
+    } else {
+        do_home_request(*r);
+    }
 }
 
 void shard_state::do_home_request(routed_request& r) {

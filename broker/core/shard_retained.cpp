@@ -61,7 +61,7 @@ retained_store::outcome shard_retained::keep(const message_ptr& m, vhost_id v, s
     const std::uint16_t log = home_of(v);
     const shard_id to{static_cast<std::uint16_t>(log % home_.parts.shard_count())};
     const auto ahead = orders_.find(log);
-    const bool waits = ahead != orders_.end() && ahead->second.sent != ahead->second.given;
+    const bool waits = ahead != orders_.end() && ahead->second.is_late();
     if (to == home_.self.id() && !waits) {
         const auto kept = store(log).retain(v, m.share());
         if (kept == outcome::recorded && publish != 0) {
@@ -97,16 +97,22 @@ void shard_retained::errand_sent(std::uint16_t log) {
     order& o = orders_.at(log);
     ++o.sent;
     while (!o.waiting.empty() && o.waiting.front().after <= o.sent) {
-        const retain_command c = o.waiting.front().what;
+        auto next = std::move(o.waiting.front());
         o.waiting.pop_front();
-        send(c);
+        if (next.asked != nullptr) {
+            home_.send_home(std::move(next.asked));
+        } else {
+            send(next.what);
+        }
     }
 }
 
 void shard_retained::drop_held() noexcept {
     for (auto& [log, o] : orders_) {
         for (const auto& held : o.waiting) {
-            message_ptr::adopt(held.what.m).reset();
+            if (held.asked == nullptr) {
+                message_ptr::adopt(held.what.m).reset();
+            }
         }
     }
     orders_.clear();
@@ -146,6 +152,17 @@ void shard_retained::joined(std::uint64_t publish, bool accepted) {
 }
 
 // ---- Reading -----------------------------------------------------------------------------------
+
+// Whoever was there when a held value was published has had it, and it does not come again: one who asks now is not to
+// get the one before.
+bool shard_retained::hold_request(std::unique_ptr<routed_request>& r) {
+    const auto ahead = orders_.find(r->home);
+    if (!std::holds_alternative<read_retained>(r->what.body) || ahead == orders_.end() || !ahead->second.is_late()) {
+        return false;
+    }
+    ahead->second.waiting.push_back({.after = ahead->second.given, .asked = std::move(r)});
+    return true;
+}
 
 void shard_retained::request(const routed_request& r) {
     const auto& asked = r.what;

@@ -21,7 +21,8 @@ struct shard_state;
 // A shard's last values: the stores of its logs, and the publishes that wait for one.
 //
 // Threads: the shard's.
-// Bounds:  values that wait behind an errand: as long as the disk takes to write its transaction.
+// Bounds:  values that wait behind an errand, and what asks for them: as long as the disk takes to write its
+// transaction.
 class shard_retained final : public retained_context {
 public:
     explicit shard_retained(shard_state& home) : home_(home) {}
@@ -43,6 +44,8 @@ public:
 
     // ---- Reading -------------------------------------------------------------------------------
     [[nodiscard]] std::uint16_t home_of(vhost_id v) const noexcept;
+    // Of this shard, to whichever log: what it was given to keep before is there by then. False: it need not wait.
+    [[nodiscard]] bool hold_request(std::unique_ptr<routed_request>& r);
     void request(const routed_request& r);
 
     // ---- Storing -------------------------------------------------------------------------------
@@ -77,12 +80,15 @@ private:
     // What one log is to get of this shard.
     struct order {
         struct held {
-            retain_command what;  // its message's reference is ours
-            std::uint64_t after;  // goes when so many errands have been sent
+            retain_command what{};                    // its message's reference is ours
+            std::uint64_t after;                      // goes when so many errands have been sent
+            std::unique_ptr<routed_request> asked{};  // in place of a value
         };
         std::uint64_t given = 0;
         std::uint64_t sent = 0;
         std::deque<held> waiting;
+
+        [[nodiscard]] bool is_late() const noexcept { return sent != given; }
     };
 
     [[nodiscard]] std::uint64_t log_bit(std::uint16_t log) const noexcept;

@@ -166,6 +166,7 @@ struct shard_state final : queue_context, delay_context {
     [[nodiscard]] std::optional<vhost_id> vhost_named(std::string_view name) const;
     // The log that a request concerns by the name of a client or a vhost; none: it concerns no such thing.
     [[nodiscard]] std::optional<std::uint16_t> home_of(const request& r) const;
+    void send_home(std::unique_ptr<routed_request> r);
     void do_home_request(routed_request& r);
     [[nodiscard]] std::optional<reply> start(request&& r);
     void answer(session_handle to, reply&& r);  // wherever the session lives

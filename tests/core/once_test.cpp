@@ -186,6 +186,34 @@ TEST(Once, AnOlderPublishDoesNotReplaceANewerLastValue) {
     EXPECT_GT(kept_new, 0);
 }
 
+// Nor does who asks for last values get the older one, while the newer waits behind it: those who were there have had
+// the newer already, and it does not come again.
+TEST(Once, WhoAsksForLastValuesGetsWhatWasPublishedBefore) {
+    for (const std::uint16_t shards : {2, 3}) {
+        durable_cluster c({.shards = shards, .logs = shards});
+        const auto home = c.parts().homes().of_retained(c.vhost());
+        const auto own = static_cast<std::uint16_t>((home + 1) % shards);
+        client_session s(c.at(own));
+        const auto client = attach(c, s, kept_client("x"));
+        ASSERT_TRUE(client);
+        c.medium(own).set_prompt(false);
+        EXPECT_TRUE(publish_once(c, s, client->ticket, 7, "amq.topic", "k", 1, true).pending);
+        EXPECT_FALSE(retain_at_once(c, s, "k", "newer", 0).pending);
+        client_session reader(c.at(own));
+        read_retained asked;
+        asked.pattern = "k";
+        EXPECT_FALSE(ask_later(c, reader, std::move(asked)));
+        c.settle();
+        c.medium(own).set_prompt(true);
+        c.medium(own).finish_all();
+        c.settle();
+        ASSERT_EQ(reader.replies.size(), 1U);
+        const auto& found = std::get<retained_messages>(*reader.replies.front().result).messages;
+        ASSERT_EQ(found.size(), 1U);
+        EXPECT_EQ(body_text(*found.front().message), "newer");
+    }
+}
+
 // What it would be told of marks would not be the whole truth.
 TEST(Once, NobodyGetsTheNameWhileAPublishIsUnderWay) {
     for (std::uint16_t home = 0; home < 2; ++home) {
