@@ -17,6 +17,10 @@ constexpr std::uint8_t client_record_version = 1;
 // In place of it, of what is added to a state: the rest is the client's id, the version, and the bytes.
 constexpr std::uint8_t client_addition_record = 2;
 
+// Of what lies in segments that are to go, in new versions: some hundred clients. All that they have may be many a
+// turn's work.
+constexpr std::uint64_t saved_a_turn_bytes = 64 * 1024;
+
 // Of a client's flags.
 constexpr std::uint8_t flag_ending = 1;
 constexpr std::uint8_t flag_listed = 2;  // older records do not say
@@ -98,7 +102,7 @@ void client_registry::record(entry& e) {
         log_->release(k.where);
     }
     k.where = where;
-    k.changed_at = 0;
+    note_change(e, 0);
     e.recorded_end = log_->log().end();
 }
 
@@ -109,7 +113,7 @@ void client_registry::forget_record(entry& e) {
     const journal::run gone{e.id, 1};
     log_->record_settled(clients_of(number_), {&gone, 1});
     log_->release(std::exchange(e.kept->where, {}));
-    e.kept->changed_at = 0;
+    note_change(e, 0);
     e.recorded_end = log_->log().end();
 }
 
@@ -142,8 +146,18 @@ bool client_registry::record_addition(entry& e, std::span<const std::uint8_t> by
 
 void client_registry::record_change(entry& e, std::span<const std::uint8_t> bytes) {
     const log_position at = log_->record_keys(clients_of(number_), bytes);
-    e.kept->changed_at = e.kept->changed_at == 0 ? at : e.kept->changed_at;
+    if (e.kept->changed_at == 0) {
+        note_change(e, at);
+    }
     e.recorded_end = log_->log().end();
+}
+
+// Its first change is there, or it has none any more (0).
+void client_registry::note_change(entry& e, log_position at) {
+    changed_.erase(std::exchange(e.kept->changed_at, at));
+    if (at != 0) {
+        changed_.emplace(at, e.id);
+    }
 }
 
 void client_registry::record_will(position id, will& w, const entry& of) {
@@ -222,12 +236,17 @@ void client_registry::on_moved(position pos, const stored_ref& to) {
 }
 
 // A copy of a version tells nothing of later marks and additions: those that go are written into a new one.
-void client_registry::on_dropping(log_position keep) {
-    for (auto& [id, e] : by_id_) {
-        if (e.kept != nullptr && e.kept->changed_at != 0 && e.kept->changed_at < keep) {
-            record(e);
+bool client_registry::on_dropping(log_position keep) {
+    const log_position enough = log_->log().end() + saved_a_turn_bytes;
+    while (!changed_.empty() && changed_.begin()->first < keep) {
+        if (log_->log().end() >= enough) {
+            return false;
         }
+        entry& e = *find(changed_.begin()->second);
+        note_change(e, 0);
+        record(e);
     }
+    return true;
 }
 
 void client_registry::on_fetched(position pos, message_ptr m) {
@@ -437,7 +456,9 @@ void client_registry::revive(position id, recovered_client& c, const std::vector
         } else {
             set_mark(e, one.number, one.set);
         }
-        k.changed_at = k.changed_at == 0 ? one.at : k.changed_at;
+        if (k.changed_at == 0) {
+            note_change(e, one.at);
+        }
     }
     if (may_keep(e, c.state.size())) {
         k.state = std::move(c.state);

@@ -61,6 +61,9 @@ void client_registry::weigh(entry& e) noexcept {
 
 void client_registry::erase(entry& e) {
     entry_bytes_ -= e.weight;
+    if (e.kept != nullptr) {
+        note_change(e, 0);
+    }
     by_name_.erase(&e);
     by_id_.erase(position{e.id});
 }

@@ -118,7 +118,9 @@ public:
     [[nodiscard]] std::uint16_t number() const noexcept { return number_; }
     [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
     // Memory: entries with what they keep, and wills without their messages.
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return entry_bytes_ + wills_.size() * will_bytes; }
+    [[nodiscard]] std::uint64_t bytes() const noexcept {
+        return entry_bytes_ + wills_.size() * will_bytes + changed_.size() * changed_bytes;
+    }
     [[nodiscard]] const journal* log() const noexcept { return log_; }
     // For the next thread: recovery runs on another than the shard.
     void release_owner() const noexcept { owner_.release(); }
@@ -131,7 +133,7 @@ public:
     void on_recovered_settled(position first, std::uint64_t count) override;
     void on_recovered_attempts(position, std::uint32_t) override {}
     [[nodiscard]] bool on_recovered_keys(std::span<const std::uint8_t> keys, log_position at) override;
-    void on_dropping(log_position keep) override;
+    [[nodiscard]] bool on_dropping(log_position keep) override;
     void on_recovery_end(bool clean) override;
 
 private:
@@ -157,7 +159,7 @@ private:
 
         std::uint64_t version = 0;
         stored_ref where{};
-        log_position changed_at = 0;  // its first mark, or addition, since `where` was written
+        log_position changed_at = 0;  // its first mark, or addition, since `where` was written; 0: none
     };
     struct entry {
         entry(position p, vhost_id v, std::string_view name) : id(p), vhost(v) { names.set(name, {}, {}); }
@@ -219,6 +221,7 @@ private:
 
     // Tables' nodes included.
     static constexpr std::uint64_t will_bytes = 256;
+    static constexpr std::uint64_t changed_bytes = 64;
 
     // ---- The life of an entry ------------------------------------------------------------------
     [[nodiscard]] entry* find(const client_ticket& t) noexcept;
@@ -249,6 +252,7 @@ private:
     [[nodiscard]] bool record_mark(entry& e, std::uint32_t number, bool set);
     [[nodiscard]] bool record_addition(entry& e, std::span<const std::uint8_t> bytes);
     void record_change(entry& e, std::span<const std::uint8_t> bytes);
+    void note_change(entry& e, log_position at);
     void set_mark(entry& e, std::uint32_t number, bool set);
     void end_expected(entry& e);
     void record_will(position id, will& w, const entry& of);
@@ -266,6 +270,7 @@ private:
     std::unordered_map<position, entry> by_id_;
     std::unordered_set<entry*, key_hash, same_key> by_name_;
     std::map<position, will> wills_;
+    std::map<log_position, position> changed_;  // who has a `changed_at`, by it
     std::uint64_t entry_bytes_ = 0;
     // Entries have even ids, the wills odd ones.
     position last_id_ = 0;

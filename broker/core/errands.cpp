@@ -209,7 +209,7 @@ bool errands::read_note(std::span<const std::uint8_t> keys, log_position at) {
     return true;
 }
 
-void errands::on_dropping(log_position keep) {
+bool errands::on_dropping(log_position keep) {
     for (auto& [number, e] : given_) {
         if (e.noted_at < keep) {
             note(number, e);
@@ -217,6 +217,7 @@ void errands::on_dropping(log_position keep) {
     }
     static_cast<void>(marks_.renew(
         keep, [this](std::span<const std::uint8_t> keys) { return log_.record_keys(errands_of(number_), keys); }));
+    return true;
 }
 
 void errands::on_recovery_end(bool) {

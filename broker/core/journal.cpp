@@ -112,7 +112,7 @@ struct journal::state {
     void note_damage(log_position at);
     [[nodiscard]] bool wants_cleaning(std::uint64_t factor, std::uint64_t segments) const noexcept;
     [[nodiscard]] bool may_copy() const noexcept;
-    void save_keys();
+    [[nodiscard]] bool save_keys();
     [[nodiscard]] log_position whole_below();
     void tidy();
 
@@ -134,8 +134,10 @@ struct journal::state {
     std::list<fetching> fetches;
     cleaner clean;
     log_position drop_to = 0;     // everything below is dead ...
-    log_position drop_after = 0;  // ... for good once this is durable; 0: nothing to drop
-    std::int64_t allowance = 0;   // what cleaning may write now, in bytes
+    log_position drop_after = 0;  // ... for good once this is durable; 0: nothing to drop yet
+    bool saving = false;          // keys that lie below, for that
+    std::vector<owner_uid> unsaved;
+    std::int64_t allowance = 0;  // what cleaning may write now, in bytes
     std::uint64_t copied_bytes = 0;
     std::uint64_t damaged = 0;
     std::uint64_t recorded_messages = 0;
@@ -345,12 +347,14 @@ bool journal::state::may_copy() const noexcept {
            (allowance > 0 || nothing_else_to_do || wants_cleaning(others_per_copied, 2 * spare_segments));
 }
 
-// Keys weigh nothing in the account of segments: they are few, and are copied when theirs goes.
-void journal::state::save_keys() {
-    std::erase_if(keepers, [this](owner_uid uid) { return find(uid) == nullptr; });
-    for (const owner_uid uid : keepers) {
-        find(uid)->on_dropping(drop_to);
-    }
+// Keys weigh nothing in the account of segments: their owners record them again when theirs is to go, those that have
+// many over some turns. What they record meanwhile lies above. True: all of them have.
+bool journal::state::save_keys() {
+    std::erase_if(unsaved, [this](owner_uid uid) {
+        record_owner* owner = find(uid);
+        return owner == nullptr || owner->on_dropping(drop_to);
+    });
+    return unsaved.empty();
 }
 
 // What lies below is durable, and so is the whole of each group that it belongs to: part of one says nothing.
@@ -367,10 +371,15 @@ void journal::state::tidy() {
         return;
     }
     // What made a segment dead has to be durable before it goes: a transaction that is lost gives its messages back.
-    if (drop_after == 0 && !in_group && live.drop_dead(whole_below())) {
+    if (!saving && drop_after == 0 && !in_group && live.drop_dead(whole_below())) {
         drop_to = live.first_position();
-        save_keys();
+        std::erase_if(keepers, [this](owner_uid uid) { return find(uid) == nullptr; });
+        unsaved.assign(keepers.begin(), keepers.end());
+        saving = true;
+    }
+    if (saving && !in_group && save_keys()) {
         drop_after = log->end();
+        saving = false;
     }
     if (drop_after != 0 && log->durable() >= drop_after) {
         log->drop_before(drop_to);

@@ -78,8 +78,8 @@ public:
     // Before a clean end: what lies below may have been delivered before, which an unclean start found and the next one
     // cannot know.
     void record_doubt(owner_uid owner, position below);
-    // What an owner wants to know again after a crash beside its messages; it is told before their segment goes
-    // (record_owner::on_dropping). Returns where it lies.
+    // What an owner wants to know again after a crash beside its messages; it is told before their segment goes,
+    // which waits until it has recorded them again (record_owner::on_dropping). Returns where it lies.
     log_position record_keys(owner_uid owner, std::span<const std::uint8_t> keys);
     // Owners give back what they had accounted for, whatever the reason.
     void release(const stored_ref& ref) noexcept;

@@ -62,12 +62,13 @@ bool queue::on_recovered_keys(std::span<const std::uint8_t> keys, log_position a
     return dedup_ == nullptr || dedup_->on_record(keys, at);
 }
 
-void queue::on_dropping(log_position keep) {
+bool queue::on_dropping(log_position keep) {
     if (dedup_ != nullptr) {
         dedup_->before_drop(keep, context_.now(), context_.wall_now(), [this](std::span<const std::uint8_t> keys) {
             return keeping_.log->record_keys(keeping_.uid, keys);
         });
     }
+    return true;
 }
 
 enqueue_result queue::enqueue_special(message_ptr&& m, mono_ns deadline) {

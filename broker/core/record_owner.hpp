@@ -83,8 +83,12 @@ public:
         static_cast<void>(at);
         return false;
     }
-    // Everything below is about to be dropped: what is still wanted of its keys there is to be recorded again.
-    virtual void on_dropping(log_position keep) { static_cast<void>(keep); }
+    // Everything below is about to be dropped: what is still wanted of its keys there is to be recorded again. False:
+    // that is too much for a turn, and it wants to be asked again in the next one.
+    [[nodiscard]] virtual bool on_dropping(log_position keep) {
+        static_cast<void>(keep);
+        return true;
+    }
     // That was all. After an unclean end (`clean` false) any of it may have been delivered before.
     virtual void on_recovery_end(bool clean) { static_cast<void>(clean); }
 };

@@ -352,7 +352,7 @@ bool retained_store::on_recovered_keys(std::span<const std::uint8_t> keys, log_p
     return true;
 }
 
-void retained_store::on_dropping(log_position keep) {
+bool retained_store::on_dropping(log_position keep) {
     for (auto& [number, of] : vhosts_) {
         if (of.named_at == 0 || of.named_at >= keep) {
             continue;
@@ -362,6 +362,7 @@ void retained_store::on_dropping(log_position keep) {
             name(of, number);
         }
     }
+    return true;
 }
 
 void retained_store::on_recovery_end(bool) {

@@ -105,7 +105,7 @@ public:
     void on_recovered_settled(position first, std::uint64_t count) override;
     void on_recovered_attempts(position, std::uint32_t) override {}
     [[nodiscard]] bool on_recovered_keys(std::span<const std::uint8_t> keys, log_position at) override;
-    void on_dropping(log_position keep) override;
+    [[nodiscard]] bool on_dropping(log_position keep) override;
     void on_recovery_end(bool clean) override;
 
 private:

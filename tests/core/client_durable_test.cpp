@@ -751,5 +751,59 @@ TEST(DurableMemory, IsCountedByWhoHoldsIt) {
     EXPECT_EQ(bytes_in(c, memory_use::clients), 0U) << "it has expired";
 }
 
+// What many clients have added lies in segments that are to go: it is written anew, and others get their turns
+// meanwhile.
+TEST(DurableClients, WhatManyHaveAddedIsWrittenAnewAFewATurn) {
+    constexpr int clients = 1500;
+    constexpr std::size_t state_bytes = 600;
+    constexpr std::uint64_t segment_bytes = 64 * 1024;
+    const durable_cluster::options o{.segment_bytes = segment_bytes};
+    const auto name = [](int i) { return "client" + std::to_string(i); };
+    std::vector<disk_images> lives;
+    std::uint64_t most = 0;
+    {
+        durable_cluster c(o);
+        client_session s(c.at(0));
+        std::vector<client_ticket> tickets;
+        for (int i = 0; i < clients; ++i) {
+            tickets.push_back(attach(c, s, durable_client(name(i)))->ticket);
+            ASSERT_TRUE(keep(c, s, tickets.back(), bytes(state_bytes, 'w'), true));
+        }
+        for (const auto t : tickets) {
+            ASSERT_TRUE(add_to_state(c, s, t, 1, 'a'));
+        }
+        // What lies behind the additions is dead at once; then the log is long enough to be cleaned.
+        for (int i = 0; i < 2500; ++i) {
+            static_cast<void>(retain(c, s, "t", std::string(3000, 'r'), 0));
+            for (int turns = 0; turns < 4; ++turns) {
+                const auto before = c.at(0).store_figures();
+                c.turn(0);
+                const auto now = c.at(0).store_figures();
+                // Cleaning has measures of its own.
+                const auto others = before.log_bytes + now.copied_bytes - before.copied_bytes;
+                const auto written = now.log_bytes - std::min(now.log_bytes, others);
+                most = std::max(most, written);
+                if (written > segment_bytes / 2) {
+                    lives.push_back(c.crash(static_cast<std::uint64_t>(i)));  // some are written and others not
+                }
+            }
+        }
+        EXPECT_GT(lives.size(), 5U);
+        EXPECT_LT(c.at(0).store_figures().log_bytes, 2500U * 3000) << "nothing was dropped";
+        s.leave();
+        lives.push_back(c.stop());
+    }
+    EXPECT_LT(most, 2 * segment_bytes) << "in one turn";
+    bytes expected(state_bytes, 'w');
+    expected.push_back('a');
+    for (const auto& life : lives) {
+        durable_cluster c(o, life);
+        client_session s(c.at(0));
+        for (int i = 0; i < clients; i += 50) {
+            EXPECT_EQ(attach(c, s, durable_client(name(i)))->state, expected) << i;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace linnet::core

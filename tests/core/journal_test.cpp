@@ -61,6 +61,10 @@ public:
         }
     }
     void on_recovered_attempts(position pos, std::uint32_t attempts) override { counts[pos] = attempts; }
+    [[nodiscard]] bool on_dropping(log_position keep) override {
+        dropping.push_back(keep);
+        return dropping.size() >= turns_to_save;
+    }
 
     void settle(position pos) {
         const journal::run one{pos, 1};
@@ -80,6 +84,8 @@ public:
     std::vector<std::pair<position, message_ptr>> fetched;
     recovered_message last;
     int moves = 0;
+    std::vector<log_position> dropping;
+    std::size_t turns_to_save = 1;
 
 private:
     owner_uid uid_;
@@ -315,6 +321,32 @@ TEST_F(JournalTest, DropsSegmentsInWhichNothingLives) {
     }
     EXPECT_LT(log.end() - log.begin(), 4 * segment_bytes);
     EXPECT_EQ(one.moves, 0) << "nothing to copy: the oldest are dead by themselves";
+}
+
+// Each is asked until it has recorded its keys again, and no longer.
+TEST_F(JournalTest, DropsNoSegmentBeforeItsKeysAreSaved) {
+    start();
+    one.turns_to_save = 4;
+    const auto began = log.begin();
+    static_cast<void>(j->record_keys(1, bytes_of("keys")));
+    static_cast<void>(j->record_keys(2, bytes_of("keys")));
+    const std::string body(1000, 'x');
+    for (position p = 1; one.dropping.empty(); ++p) {
+        store(one, 1, p, body);
+        one.settle(p);
+        turn();
+        ASSERT_LT(p, 1000U);
+    }
+    for (std::size_t asked = 1; asked < one.turns_to_save; ++asked) {
+        EXPECT_EQ(one.dropping, std::vector<log_position>(asked, one.dropping.front()));
+        EXPECT_EQ(log.begin(), began);
+        turn();
+    }
+    turn();
+    EXPECT_EQ(one.dropping.size(), one.turns_to_save);
+    EXPECT_EQ(two.dropping.size(), 1U);
+    EXPECT_GE(log.begin(), one.dropping.front());
+    EXPECT_GT(log.begin(), began);
 }
 
 // A queue that keeps one message in ten for long would keep every segment.
