@@ -14,8 +14,8 @@ namespace linnet::store {
 struct disk_file {
     int fd = -1;
     bool writes_sync = false;  // O_DSYNC: a write is durable when it returns
-    // Transfers that the engine has begun and whose end the owner has not taken note of, in poll() or wait(): until then
-    // the descriptor stays. The owner's thread only.
+    // Transfers that the engine has begun and whose end the owner has not taken note of, in poll() or wait(): until
+    // then the descriptor stays. The owner's thread only.
     unsigned under_way = 0;
     // The errno of the first sync that failed. The kernel may have dropped the pages and report the next sync as
     // good, so this file is never believed again.
