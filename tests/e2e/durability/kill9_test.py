@@ -13,6 +13,7 @@ The checker (history.py) lives through all of them.
 
 import argparse
 import collections
+import contextlib
 import os
 import random
 import sys
@@ -166,17 +167,22 @@ class Killer:
     def crash_while(self, begin, seconds_max):
         crowd = clients.Crowd(self.broker.address)
         try:
-            begin(crowd)
-            deadline = time.monotonic() + self.chance.uniform(0, seconds_max)
-            while time.monotonic() < deadline or self.nothing_to_lose():
-                if not crowd.turn():
-                    raise Ended("the broker hung up")
-            self.stop(crowd)
+            with self.company():
+                begin(crowd)
+                deadline = time.monotonic() + self.chance.uniform(0, seconds_max)
+                while time.monotonic() < deadline or self.nothing_to_lose():
+                    if not crowd.turn():
+                        raise Ended("the broker hung up")
+                self.stop(crowd)
         finally:
             for client in crowd.clients:
                 getattr(client, "crashed", lambda: None)()
             crowd.close()
         self.start_again()
+
+    def company(self):
+        """Who is there beside the crowd, until the broker has ended."""
+        return contextlib.nullcontext()
 
     def nothing_to_lose(self):
         """A crash before the first confirms loses nothing: the canary waits for more than the last moment can settle."""

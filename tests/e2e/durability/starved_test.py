@@ -133,23 +133,14 @@ class Starving(kill9_test.Killer):
         self.starver.clear()
         super().run()
 
-    def crash_while(self, begin, seconds_max):
-        crowd = kill9_test.clients.Crowd(self.broker.address)
+    @contextlib.contextmanager
+    def company(self):
         visitor = Visitor(self.broker, self.chance.randrange(1 << 32))
         visitor.start()
         try:
-            begin(crowd)
-            deadline = time.monotonic() + self.chance.uniform(0, seconds_max)
-            while time.monotonic() < deadline or self.nothing_to_lose():
-                if not crowd.turn():
-                    raise Ended("the broker hung up")
-            self.stop(crowd)
+            yield
         finally:
             visitor.leave()
-            for client in crowd.clients:
-                getattr(client, "crashed", lambda: None)()
-            crowd.close()
-        self.start_again()
 
     def stop(self, crowd):
         """Starves it, and sees how it ends."""
