@@ -46,8 +46,10 @@ std::uint64_t resident_bytes() noexcept {
     return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+void release_heap() noexcept { static_cast<void>(::malloc_trim(0)); }
+
 void release_start_memory() noexcept {
-    static_cast<void>(::malloc_trim(0));
+    release_heap();
     ::dl_iterate_phdr(release_constants, nullptr);
 }
 

@@ -505,6 +505,32 @@ void server::watch_disk() {
     broker_->set_disk_low(low);
 }
 
+// What is counted is an account of what was asked for; the kernel counts pages. What is between them (holes that
+// messages have left, small things that nobody counts) is the program's, up to a quarter of the budget; near the budget
+// the allocator has to give back whole pages that are holes.
+void server::watch_memory() noexcept {
+    constexpr std::uint64_t unknown_part = 4;
+    constexpr std::uint64_t margin_part = 16;
+    const std::uint64_t budget = broker_->options().memory_high_bytes;
+    if (budget == 0) {
+        return;
+    }
+    const std::uint64_t resident = resident_bytes();
+    const std::uint64_t held = broker_->held_bytes();
+    // The rule of thumb for holes is among it (broker::bytes_of).
+    const std::uint64_t known = held - std::min(held, program_counted_);
+    program_counted_ = std::clamp(resident - std::min(resident, known), program_bytes_,
+                                  program_bytes_ + budget / unknown_part);
+    broker_->set_bytes(core::control_shard, core::memory_use::program, program_counted_);
+    near_budget_ = resident > budget / 2;
+    const std::uint64_t margin = budget / margin_part;
+    if (resident > budget - margin && resident - std::min(resident, known + program_bytes_) > margin &&
+        clock_.now() - heap_released_ >= ns_per_s) {
+        heap_released_ = clock_.now();
+        release_heap();
+    }
+}
+
 void server::watch_backup() {
     if (store_ == nullptr || !store_->watch_backup()) {
         return;
@@ -664,8 +690,8 @@ void server::count_the_program() noexcept {
     constexpr std::uint64_t part_max = 8;
     const auto resident = resident_bytes();
     const auto itself = resident - std::min(resident, broker_->held_bytes());
-    broker_->set_bytes(core::control_shard, core::memory_use::program,
-                       std::min(itself, broker_->options().memory_high_bytes / part_max));
+    program_bytes_ = program_counted_ = std::min(itself, broker_->options().memory_high_bytes / part_max);
+    broker_->set_bytes(core::control_shard, core::memory_use::program, program_bytes_);
 }
 
 // ---- Running -----------------------------------------------------------------------------------
@@ -771,8 +797,11 @@ void server::serve_signals() {
     const mono_ns period = std::min(watchdog.value_or(ns_per_s), ns_per_s);
     mono_ns spoken = clock_.now();
     constexpr mono_ns backup_period = 20 * ns_per_ms;
+    constexpr mono_ns near_budget_period = 100 * ns_per_ms;
     for (;;) {
-        const mono_ns pause = store_ != nullptr && store_->backup_pending() ? backup_period : period;
+        const mono_ns pause = store_ != nullptr && store_->backup_pending() ? backup_period
+                              : near_budget_                                ? std::min(period, near_budget_period)
+                                                                            : period;
         const timespec wait{static_cast<time_t>(pause / ns_per_s), static_cast<long>(pause % ns_per_s)};
         switch (sigtimedwait(&signals_, nullptr, &wait)) {
             case SIGTERM:
@@ -790,6 +819,7 @@ void server::serve_signals() {
                 break;
             default:
                 watch_disk();
+                watch_memory();
                 watch_backup();
                 publish_figures();
                 if (watchdog && clock_.now() - spoken >= *watchdog) {

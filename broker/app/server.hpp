@@ -86,6 +86,7 @@ private:
     void serve_signals();
     void publish_figures();
     void watch_disk();
+    void watch_memory() noexcept;
     void watch_backup();
     void on_store_failed(const std::string& complaint);
     [[noreturn]] void give_up();
@@ -122,6 +123,10 @@ private:
     std::unique_ptr<admin_services> management_;
     std::vector<shard_parts> shards_;
     bool disk_low_ = false;
+    std::uint64_t program_bytes_ = 0;    // itself, as it was at its start
+    std::uint64_t program_counted_ = 0;  // as the budget has it, with what nobody else counts
+    bool near_budget_ = false;
+    mono_ns heap_released_ = 0;
     // Written once by the shard that notices, before the flag.
     std::string store_complaint_;
     std::atomic<bool> store_failed_{false};

@@ -152,7 +152,8 @@ struct accounts {
     std::vector<std::string> users;
 };
 
-enum class give_back_kind : std::uint8_t { requeue, show, reject, bounce };
+// `unread`: bounced, and their consumer gets no more until credit for a whole window says that it takes again.
+enum class give_back_kind : std::uint8_t { requeue, show, reject, bounce, unread };
 
 // A client_ticket as a command carries it.
 struct client_place {

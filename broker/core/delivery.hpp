@@ -24,6 +24,12 @@ struct delivery {
     bool received = false;
 };
 
+// What a message counts in the window of a consumer on another shard: a large one as several.
+[[nodiscard]] inline std::uint32_t window_cost(const message& m) noexcept {
+    constexpr std::uint64_t unit_bytes = 512;
+    return static_cast<std::uint32_t>(1 + m.body_bytes() / unit_bytes);
+}
+
 enum class cancel_reason : std::uint8_t { queue_deleted, queue_lost, policy };
 
 // Where deliveries of one AMQP channel (or one MQTT session) arrive. Lives on the session's shard.

@@ -21,7 +21,7 @@ enum class memory_use : std::uint8_t {
     retained,     // keys of last values
     replies,      // handles
     logs,         // buffers of theirs: what is to be written, what has been read
-    program,      // itself, as it was at its start, and what its allocator adds to messages
+    program,      // itself, and what nobody else counts: holes between messages, small things
 };
 inline constexpr std::size_t memory_uses = 12;
 

@@ -168,6 +168,12 @@ void queue::add_credit(consumer_id id, std::uint32_t count) {
     }
 }
 
+void queue::close_window(consumer_id id) {
+    if (consumer* c = find(id)) {
+        c->under_way += remote_window;
+    }
+}
+
 // ---- Messages ----------------------------------------------------------------------------------
 
 bool queue::full_for_one_more(const message& m) const noexcept {
@@ -322,7 +328,7 @@ void queue::hand_over(consumer& c, queue_item&& item) {
         c.a.sink->on_delivery(c.a.tag, std::move(d));
         return;
     }
-    ++c.under_way;
+    c.under_way += window_cost(*d.msg);
     context_.deliver_remote(c.a.remote, std::move(d));
 }
 

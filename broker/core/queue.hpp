@@ -128,8 +128,8 @@ enum class admission : std::uint8_t {
 //          O(consumers that cannot take now); O(log n) for what the log has.
 class queue final : public record_owner, private timer {
 public:
-    // How many deliveries may be under way to a consumer on another shard. A turn of a busy shard takes
-    // milliseconds; this many keep a consumer at some millions a second meanwhile.
+    // How much may be under way to a consumer on another shard, in units of window_cost(): so many small messages or
+    // 4 MiB. A turn of a busy shard takes milliseconds; this many keep a consumer at some millions a second meanwhile.
     static constexpr std::uint32_t remote_window = 8192;
     // Beyond so many, messages that expired out of order wait to be read back for their dead-letter exchange.
     static constexpr std::uint32_t doomed_max = 1024;
@@ -222,6 +222,8 @@ public:
     void set_prefetch(consumer_id id, std::uint32_t prefetch);
     // The far shard has passed on `count` deliveries: that many more may be under way.
     void add_credit(consumer_id id, std::uint32_t count);
+    // Nothing more for a consumer of another shard, until credit of `remote_window` opens it again.
+    void close_window(consumer_id id);
 
     // ---- Settling ------------------------------------------------------------------------------
     // `count` lent messages of `bytes` are done; credit returns to the consumer. Call pump() later.
@@ -276,7 +278,7 @@ private:
         attachment a;
         consumer_id id{};
         std::uint32_t in_flight = 0;  // lent and not settled; only with acks
-        std::uint32_t under_way = 0;  // sent to the far shard and not yet passed on
+        std::uint32_t under_way = 0;  // window_cost() of what was sent to the far shard and is not passed on yet
         bool attached = true;
     };
     struct due {

@@ -14,6 +14,10 @@ namespace {
 // Commands a ring and turn: all that a full ring holds. Fewer would let publishes, of which a turn reads as
 // many as the sockets bring, outrun the deliveries that come through the rings.
 constexpr std::size_t drain_batch_max = 16 * 1024;
+// A sink that has taken nothing for so long is slow, not busy: what comes back from it has to be read again.
+constexpr mono_ns held_patience = ns_per_s;
+// So many deliveries a turn: some milliseconds of work for their queues.
+constexpr std::size_t returned_a_turn = 32 * 1024;
 constexpr std::uint64_t no_proxy = 0;  // in pointer_command::tag; else its generation, and slot + 1
 
 template <class T>
@@ -331,7 +335,8 @@ std::optional<reply> shard_state::start(request&& r) {
         return do_queue_request(*routed, self.id());
     }
     if (const auto* c = std::get_if<consume>(&asked.body)) {
-        const auto place = proxies.add({0, c->sink, c->tag, asked.from, routed->target, {}, 0, false, {}});
+        const auto place = proxies.add(
+            {.sink = c->sink, .tag = c->tag, .session = asked.from, .queue = routed->target});
         proxies.find_slot(place.slot)->slot = place.slot;
         routed->proxy_slot = place.slot;
         routed->proxy_generation = place.generation;
@@ -662,32 +667,79 @@ void shard_state::receive_delivery(shard_id from, const deliver_command& c) {
         return;
     }
     if (!p->sink->ready() || p->held != nullptr) {
-        if (p->held == nullptr) {
-            p->held = std::make_unique<std::deque<delivery>>();
-        }
-        p->held->push_back(std::move(d));
+        note_held(*p, std::move(d));
         return;
     }
     hand_to_sink(*p, std::move(d));
 }
 
 void shard_state::hand_to_sink(consumer_proxy& p, delivery&& d) {
-    ++p.passed_on;
+    p.passed_on += window_cost(*d.msg);
+    mark_to_credit(p);
+    p.sink->on_delivery(p.tag, std::move(d));
+}
+
+void shard_state::mark_to_credit(consumer_proxy& p) {
     if (!p.marked) {
         p.marked = true;
         proxies_to_credit.push_back(p.slot);
     }
-    p.sink->on_delivery(p.tag, std::move(d));
+}
+
+void shard_state::note_held(consumer_proxy& p, delivery&& d) {
+    if (p.held == nullptr) {
+        p.held = std::make_unique<std::deque<delivery>>();
+        p.held_since = self.now();
+    }
+    p.held->push_back(std::move(d));
+    ++held_count;
+    if (!watching_held.running()) {
+        wheel.start(watching_held, self.now() + held_patience);
+    }
 }
 
 void shard_state::release_held(consumer_proxy& p) {
+    if (p.owed != 0 && p.sink->ready()) {
+        p.passed_on += std::exchange(p.owed, 0);
+        mark_to_credit(p);
+    }
+    p.held_since = self.now();
     while (p.held != nullptr && p.sink->ready()) {
         delivery d = std::move(p.held->front());
         p.held->pop_front();
+        --held_count;
         if (p.held->empty()) {
             p.held.reset();
         }
         hand_to_sink(p, std::move(d));
+    }
+}
+
+void shard_state::return_held() {
+    const mono_ns now = self.now();
+    std::size_t returned = 0;
+    if (memory_excess() != 0) {
+        proxies.for_each([&](auto, auto, consumer_proxy& p) {
+            // A stream keeps its own: what a reader holds of it has no other place to go to.
+            if (p.held == nullptr || is_stream(p.queue) || now - p.held_since < held_patience ||
+                returned >= returned_a_turn) {
+                return;
+            }
+            std::vector<delivery> batch(std::make_move_iterator(p.held->begin()),
+                                        std::make_move_iterator(p.held->end()));
+            p.held.reset();
+            held_count -= batch.size();
+            returned += batch.size();
+            const bool closed = p.owed != 0;  // these were on their way then
+            p.owed += closed ? 0 : queue::remote_window;
+            for (const auto& d : batch) {
+                p.owed += window_cost(*d.msg);
+            }
+            give_back(p.queue.shard, closed ? give_back_kind::bounce : give_back_kind::unread, std::move(batch));
+        });
+    }
+    if (held_count != 0) {
+        wheel.start(watching_held, returned >= returned_a_turn ? now : now + held_patience);
     }
 }
 
@@ -714,6 +766,7 @@ void shard_state::drop_proxy_of(queue_handle q, consumer_id c, std::uint32_t slo
     std::vector<delivery> batch;
     if (p->held != nullptr) {
         batch.assign(std::make_move_iterator(p->held->begin()), std::make_move_iterator(p->held->end()));
+        held_count -= batch.size();
     }
     const auto owner = p->queue.shard;
     proxies.remove(slot);
@@ -753,6 +806,11 @@ void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<deli
 }
 
 void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
+    if (how == give_back_kind::unread) {
+        if (queue* q = find(batch.front().queue)) {
+            q->close_window(batch.front().consumer);
+        }
+    }
     // Highest position first: each then goes to the very front. What consumers had in turn comes out of turn.
     const auto by_place = [](const delivery& a, const delivery& b) {
         return std::tie(a.queue.slot, a.queue.generation, a.pos) < std::tie(b.queue.slot, b.queue.generation, b.pos);
@@ -773,7 +831,8 @@ void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
             case give_back_kind::requeue: q->requeue(std::move(d)); break;
             case give_back_kind::show: q->return_seen(std::move(d)); break;
             case give_back_kind::reject: q->reject(std::move(d)); break;
-            case give_back_kind::bounce: q->bounce(std::move(d)); break;
+            case give_back_kind::bounce:
+            case give_back_kind::unread: q->bounce(std::move(d)); break;
         }
         schedule_pump(*q);
     }

@@ -25,7 +25,8 @@ constexpr std::size_t queues_a_turn = 4096;
 
 void shard_state::tell_memory() {
     const auto tell = [this](memory_use what, std::uint64_t bytes) { parts.set_bytes(self.id(), what, bytes); };
-    tell(memory_use::connections, static_cast<std::uint64_t>(std::max<std::int64_t>(connection_bytes, 0)));
+    tell(memory_use::connections,
+         static_cast<std::uint64_t>(std::max<std::int64_t>(connection_bytes, 0)) + held_count * sizeof(delivery));
     tell(memory_use::queues, (queues.size() + parting.size()) * queue_bytes);
     // With the flight recorder: an index of what has happened.
     tell(memory_use::indexes, (swap == nullptr ? 0 : swap->held_bytes()) + recorder.bytes());
@@ -42,25 +43,35 @@ void shard_state::tell_memory() {
     }
 }
 
-// From half of what the budget leaves for messages on, queues spill, one after the other; publishers are held back only
-// at the whole of it.
-bool shard_state::relieve() {
+// How much more is held than half of what the budget leaves for messages.
+std::uint64_t shard_state::memory_excess() const noexcept {
     const std::uint64_t budget = parts.options().memory_high_bytes;
-    if (budget == 0 || stores.empty()) [[unlikely]] {
-        return false;
+    if (budget == 0) [[unlikely]] {
+        return 0;
     }
     const std::uint64_t held = parts.held_bytes();
     const std::uint64_t spillable = parts.bytes_of(memory_use::messages) + parts.bytes_of(memory_use::places);
     const std::uint64_t others = held - std::min(held, spillable);
     const std::uint64_t mark = others + (budget - std::min(budget, others)) / 2;
-    if (held <= mark) [[likely]] {
+    return held - std::min(held, mark);
+}
+
+// From that half on queues spill, one after the other; publishers are held back only at the whole of it.
+bool shard_state::relieve() {
+    if (stores.empty()) [[unlikely]] {
         return false;
     }
-    const std::uint64_t unwritten = held > budget - budget / 8 ? unwritten_bytes_max_when_short : unwritten_bytes_max;
+    const std::uint64_t excess = memory_excess();
+    if (excess == 0) [[likely]] {
+        return false;
+    }
+    const std::uint64_t budget = parts.options().memory_high_bytes;
+    const std::uint64_t unwritten = parts.held_bytes() > budget - budget / 8 ? unwritten_bytes_max_when_short
+                                                                             : unwritten_bytes_max;
     const auto behind = [=](const stored_log& s) { return s.log->end() - s.log->durable() > unwritten; };
     const bool follows = !std::ranges::any_of(stores, behind) && !self.logs_congested();
     const auto what = follows ? queue::gives::all : queue::gives::stored;
-    const std::uint64_t wanted = std::min(held - mark, relief_bytes_a_turn);
+    const std::uint64_t wanted = std::min(excess, relief_bytes_a_turn);
     const std::size_t slots = queues.slots();
     std::uint64_t freed = 0;
     for (std::size_t looked = 0; looked < std::min(slots, queues_a_turn) && freed < wanted; ++looked) {

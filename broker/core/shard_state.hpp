@@ -38,10 +38,13 @@ struct consumer_proxy {
     std::uint64_t tag = 0;
     session_handle session;
     queue_handle queue;
-    consumer_id consumer;                        // known once the owner has answered
-    std::uint32_t passed_on = 0;                 // deliveries handed to the sink since the last credit
-    bool marked = false;                         // in `proxies_to_credit`
-    std::unique_ptr<std::deque<delivery>> held;  // while the sink is not ready; bounded by the queue's window
+    consumer_id consumer{};                        // known once the owner has answered
+    std::uint32_t passed_on = 0;                   // window_cost() of what the sink was handed since the last credit
+    bool marked = false;                           // in `proxies_to_credit`
+    std::unique_ptr<std::deque<delivery>> held{};  // while the sink is not ready; bounded by the queue's window
+    mono_ns held_since = 0;                        // since when the sink has taken nothing of it
+    std::uint32_t owed = 0;                        // credit for what went back to the queue, which has closed
+                                                   // its window: told once the sink is ready
 };
 
 // A message that a queue let go, waiting to be routed again.
@@ -145,6 +148,7 @@ struct shard_state final : queue_context, delay_context {
     void forget(const accounts& gone);
     void schedule_pump(queue& q);
     void remove_unused_queues();
+    [[nodiscard]] std::uint64_t memory_excess() const noexcept;
     // Above half of the memory budget: queues put what they hold into the log. True: it gave something back.
     bool relieve();
     // To the budget, what this shard holds beside messages and output.
@@ -276,6 +280,11 @@ struct shard_state final : queue_context, delay_context {
     void send_cancel(queue_handle q, consumer_id c);
     void drop_proxy_of(queue_handle q, consumer_id c, std::uint32_t slot);
     void release_held(consumer_proxy& p);
+    void note_held(consumer_proxy& p, delivery&& d);
+    // What waits for sinks that have not been ready for long goes back to its queues when memory is short: they can
+    // spill it, and others may want it.
+    void return_held();
+    void mark_to_credit(consumer_proxy& p);
     void send_credits();
     // What a turn would do, and what it would tell others.
     [[nodiscard]] bool has_work() const noexcept;
@@ -334,6 +343,12 @@ struct shard_state final : queue_context, delay_context {
     slot_table<delivery_sink*> subscribers;
     slot_table<consumer_proxy> proxies;
     std::vector<std::uint32_t> proxies_to_credit;
+    std::uint64_t held_count = 0;  // deliveries, of all proxies
+    struct held_watch final : timer {
+        explicit held_watch(shard_state& of) noexcept : state(of) {}
+        void on_timer(mono_ns) override { state.return_held(); }
+        shard_state& state;
+    } watching_held{*this};
     std::vector<queue_handle> to_pump;  // each queue at most once: pump_marks
     std::vector<queue_handle> pumping;
     std::vector<bool> pump_marks;           // by queue slot

@@ -188,7 +188,7 @@ private:
         wall_ns not_before = 0;       // while it looks for its first message
         bool lost_history = false;    // and is yet to be told
         std::uint32_t in_flight = 0;  // delivered and not settled; only with acks
-        std::uint32_t under_way = 0;  // sent to the far shard and not yet passed on
+        std::uint32_t under_way = 0;  // window_cost() of what was sent to the far shard and is not passed on yet
     };
     struct batch {
         log_position end = 0;  // of its last record, which may be written in several parts

@@ -110,7 +110,7 @@ void stream::deliver(reader& r, const stream_item& item, position offset) {
         r.a.sink->on_delivery(r.a.tag, std::move(d));
         return;
     }
-    ++r.under_way;
+    r.under_way += window_cost(*d.msg);
     context_.deliver_remote(r.a.remote, std::move(d));
 }
 

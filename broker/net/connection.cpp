@@ -311,8 +311,8 @@ void connection::flush_soon() noexcept {
         dirty_ = true;
         reactor_.mark_dirty(*this);
     }
-    if (output_.pending() >= early_flush_bytes && !writing_ && phase_ == phase::open) [[unlikely]] {
-        was_high_ = was_high_ || output_.pending() > session::session::output_high_bytes;
+    const bool much = output_.passes_high() || output_.pending() >= early_flush_bytes;
+    if (much && !writing_ && phase_ == phase::open) [[unlikely]] {
         write_some();
     }
 }
@@ -325,7 +325,7 @@ void connection::flush() {
     if (session_ != nullptr) {
         session_->before_flush();
     }
-    was_high_ = was_high_ || output_.pending() > session::session::output_high_bytes;
+    static_cast<void>(output_.passes_high());  // it is told when that is over
     if (!writing_) {
         write_some();
     }
@@ -363,11 +363,8 @@ void connection::after_write() {
         end();
         return;
     }
-    if (was_high_ && output_.pending() < session::session::output_low_bytes) {
-        was_high_ = false;
-        if (phase_ == phase::open) {
-            session_->on_output_drained();
-        }
+    if (output_.has_drained() && phase_ == phase::open) {
+        session_->on_output_drained();
     }
     if (phase_ == phase::flushing && output_.empty()) {
         start_linger();
@@ -379,9 +376,11 @@ void connection::wait_writable() {
         return;
     }
     writing_ = true;
+    output_.set_stuck(true);
     socket_.async_wait(tcp_socket::wait_write, [self = connection_ptr(this)](const asio::error_code& failed) {
         self->reactor_.enter();
         self->writing_ = false;
+        self->output_.set_stuck(false);
         if (failed || self->phase_ == phase::ended) {
             return;
         }

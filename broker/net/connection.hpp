@@ -154,8 +154,7 @@ private:
     bool broken_ : 1 = false;   // writing failed
     bool output_ended_ : 1 = false;
     bool dirty_ : 1 = false;
-    bool stores_ : 1 = false;    // its latest input has put messages into a log of this shard
-    bool was_high_ : 1 = false;  // output was above the session's high watermark
+    bool stores_ : 1 = false;  // its latest input has put messages into a log of this shard
 };
 
 static_assert(sizeof(connection) <= 280, "ten thousand of them may be idle");

@@ -15,6 +15,8 @@ namespace linnet::net {
 namespace {
 
 constexpr mono_ns block_max = ns_per_s;
+// Of the memory budget, for what peers have not read yet.
+constexpr std::uint64_t output_part = 8;
 
 }  // namespace
 
@@ -30,6 +32,9 @@ reactor::reactor(core::broker& parts, core::shard_id id)
     LINNET_ASSERT(fd >= 0, "no eventfd: errno {}", errno);
     wake_.assign(fd);
     parts_.set_waker(id, this);
+    if (const auto budget = parts_.options().memory_high_bytes; budget != 0) {
+        blocks_.allow(budget / output_part / parts_.shard_count());
+    }
 }
 
 reactor::~reactor() { parts_.set_waker(shard_.id(), nullptr); }

@@ -326,6 +326,10 @@ void amqp_session::resume(pause_reason why) {
 }
 
 void amqp_session::stop_deliveries() {
+    host_.flush_soon();
+    if (!out_.passes_high()) {
+        return;  // the socket has taken it
+    }
     output_full_ = true;
     note_delivered();
     for (auto& entry : channels_) {

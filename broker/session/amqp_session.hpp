@@ -11,6 +11,7 @@
 #include "protocol/amqp/frame.hpp"
 #include "protocol/amqp/methods.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -74,11 +75,12 @@ public:
     [[nodiscard]] std::uint64_t topology_version() const noexcept { return topology_version_; }
     [[nodiscard]] const core::access_rules* rules() const noexcept;
     [[nodiscard]] bool output_full() const noexcept { return output_full_; }
-    [[nodiscard]] std::size_t output_pending() const noexcept { return out_.pending(); }
+    [[nodiscard]] const output& out() const noexcept { return out_; }
     // Deliveries are not what the client could have asked less of: they stop by themselves.
     void note_delivered() noexcept {
         if (output_full_) [[unlikely]] {
-            stuck_at_ = out_.pending() + output_answers_bytes;
+            // What answers may add to full output until their asking is not read any more.
+            stuck_at_ = out_.pending() + 2 * std::max(out_.high_bytes(), output_least_bytes);
         }
     }
     // Seconds since the connection began: coarse, for long timeouts.
@@ -265,7 +267,7 @@ private:
         }
         out_.commit(n);
         last_write_ = shard_.now();
-        if (out_.pending() > output_high_bytes && !output_full_) [[unlikely]] {
+        if (out_.passes_high() && !output_full_) [[unlikely]] {
             stop_deliveries();
         }
     }

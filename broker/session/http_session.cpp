@@ -113,7 +113,7 @@ bool http_session::may_read() noexcept {
     if (phase_ != phase::reading) {
         return false;
     }
-    if (!stuck_ && host_.out().pending() > output_high_bytes) {
+    if (!stuck_ && host_.out().passes_high()) {
         stuck_ = true;
         pause();
         watch_reader();

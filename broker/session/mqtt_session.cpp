@@ -227,6 +227,10 @@ void mqtt_session::resume(pause_reason why) {
 }
 
 void mqtt_session::stop_deliveries() {
+    host_.flush_soon();
+    if (!out_.passes_high()) {
+        return;  // the socket has taken it
+    }
     output_full_ = true;
     update_ready();
     pause(wait_output);
@@ -258,7 +262,7 @@ void mqtt_session::append(std::span<const std::uint8_t> bytes) {
     }
     out_.append(bytes);
     counts_.bytes_sent.add(bytes.size());
-    if (out_.pending() > output_high_bytes && !output_full_) {
+    if (out_.passes_high() && !output_full_) {
         stop_deliveries();
     }
 }

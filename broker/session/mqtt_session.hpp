@@ -491,6 +491,7 @@ private:
     void pause(pause_reason why);
     void resume(pause_reason why);
     void stop_deliveries();
+    [[nodiscard]] std::size_t live_bytes() const noexcept;
     void on_timer(mono_ns now) override;
     void arm_timer();
     [[nodiscard]] std::uint8_t* room(std::size_t n) { return out_.reserve(n); }
@@ -500,7 +501,7 @@ private:
         }
         out_.commit(n);
         counts_.bytes_sent.add(n);
-        if (out_.pending() > output_high_bytes && !output_full_) [[unlikely]] {
+        if (out_.passes_high() && !output_full_) [[unlikely]] {
             stop_deliveries();
         }
     }

@@ -3,32 +3,64 @@
 #include "broker/base/assert.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace linnet::session {
 
 block_pool::~block_pool() {
-    for (auto* block : free_) {
-        ::operator delete(block);
+    for (auto* list : {&free_, &free_small_}) {
+        for (auto* b : *list) {
+            ::operator delete(b);
+        }
     }
 }
 
-std::uint8_t* block_pool::take() {
-    ++lent_;
-    if (!free_.empty()) {
-        auto* block = free_.back();
-        free_.pop_back();
-        return block;
-    }
-    return static_cast<std::uint8_t*>(::operator new(block_bytes));
-}
-
-void block_pool::give_back(std::uint8_t* block) noexcept {
-    --lent_;
-    if (free_.size() < kept_max) {
-        free_.push_back(block);
+block_pool::block block_pool::take(std::size_t least) {
+    const bool small = scarce_ && least <= small_bytes;
+    auto& list = small ? free_small_ : free_;
+    block b{nullptr, static_cast<std::uint32_t>(small ? small_bytes : block_bytes)};
+    if (!list.empty()) {
+        b.at = list.back();
+        list.pop_back();
     } else {
-        ::operator delete(block);
+        b.at = static_cast<std::uint8_t*>(::operator new(b.bytes));
     }
+    lent_ += b.bytes;
+    weigh();
+    return b;
+}
+
+void block_pool::give_back(block b) noexcept {
+    lent_ -= b.bytes;
+    weigh();
+    auto& list = b.bytes == small_bytes ? free_small_ : free_;
+    if (list.size() < kept_max) {
+        list.push_back(b.at);
+    } else {
+        ::operator delete(b.at);
+    }
+}
+
+// A stuck output may hold much while few are; in the last quarter of what is allowed it gets nothing more. One that is
+// not stuck writes early then, and a turn's rest is small if its socket turns out to be full.
+void block_pool::weigh() noexcept {
+    struct step {
+        std::size_t high;
+        std::size_t high_stuck;
+    };
+    constexpr std::size_t KiB = 1024;
+    constexpr std::array<step, 4> steps{{
+        {high_bytes_max, high_bytes_max},
+        {high_bytes_max / 2, 128 * KiB},
+        {64 * KiB, 32 * KiB},
+        {16 * KiB, 0},
+    }};
+    const std::size_t quarter = std::max<std::size_t>(allowed_ / steps.size(), 1);
+    const std::size_t level = std::min(lent_ / quarter, steps.size() - 1);
+    high_ = steps[level].high;
+    high_stuck_ = steps[level].high_stuck;
+    scarce_ = level + 1 == steps.size();
 }
 
 void output::close_piece() noexcept {
@@ -38,18 +70,18 @@ void output::close_piece() noexcept {
     }
 }
 
-void output::next_block() {
+void output::next_block(std::size_t least) {
     close_piece();
-    auto* block = pool_.take();
-    pieces_.push_back({block, {}, block, nullptr});
-    at_ = block;
-    end_ = block + block_pool::block_bytes;
+    const auto b = pool_.take(least);
+    pieces_.push_back({b, {}, b.at, nullptr});
+    at_ = b.at;
+    end_ = b.at + b.bytes;
 }
 
 void output::append(std::span<const std::uint8_t> bytes) {
     while (!bytes.empty()) {
         if (at_ == end_) {
-            next_block();
+            next_block(1);
         }
         const auto n = std::min(bytes.size(), static_cast<std::size_t>(end_ - at_));
         std::memcpy(at_, bytes.data(), n);
@@ -66,12 +98,12 @@ void output::append_reference(core::message_ptr m, std::span<const std::uint8_t>
     std::uint8_t* const at = at_;
     std::uint8_t* const end = end_;
     close_piece();
-    pieces_.push_back({nullptr, std::move(m), part.data(), part.data() + part.size()});
+    pieces_.push_back({{}, std::move(m), part.data(), part.data() + part.size()});
     pending_ += part.size();
     if (static_cast<std::size_t>(end - at) >= tail_worth_keeping) {
         // The block changes hands to its last piece, which gives it back. Taken out first: the vector may move.
-        auto* const block = std::exchange(pieces_[pieces_.size() - 2].block, nullptr);
-        pieces_.push_back({block, {}, at, nullptr});
+        const auto b = std::exchange(pieces_[pieces_.size() - 2].block, {});
+        pieces_.push_back({b, {}, at, nullptr});
         at_ = at;
         end_ = end;
     }
@@ -107,8 +139,8 @@ std::size_t output::gather(std::span<iovec> vectors) noexcept {
 
 void output::drop_front() noexcept {
     auto& p = pieces_[first_++];
-    if (p.block != nullptr) {
-        pool_.give_back(std::exchange(p.block, nullptr));
+    if (p.block.at != nullptr) {
+        pool_.give_back(std::exchange(p.block, {}));
     }
     p.referenced.reset();
 }

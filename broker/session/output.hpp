@@ -15,26 +15,55 @@ namespace linnet::session {
 
 // Blocks for output, kept by a shard and lent to its connections: an idle connection holds none.
 //
+// It also says how much an output may hold. One alone may hold 1 MiB; many that wait for peers who do not read may not
+// take all memory together, so the more is lent, the less each of them gets, and at the end nothing more at all. Whose
+// socket takes what it is given is hardly slower for it: it writes smaller pieces.
+//
 // Threads: one shard's.
-// Bounds:  keeps at most `kept_max` free blocks, gives further ones back to the system.
+// Bounds:  keeps at most `kept_max` free blocks of each size, gives further ones back to the system. Outputs together
+//          hold little more than what is allowed: beyond it, an output that is stuck keeps what one turn gave it.
 class block_pool {
 public:
     static constexpr std::size_t block_bytes = 64 * 1024;
+    static constexpr std::size_t small_bytes = 4 * 1024;  // of a block while memory is scarce
     static constexpr std::size_t kept_max = 64;
+    // What an output may hold as long as there is plenty.
+    static constexpr std::size_t high_bytes_max = 1024 * 1024;
 
-    block_pool() = default;
+    struct block {
+        std::uint8_t* at = nullptr;
+        std::uint32_t bytes = 0;
+    };
+
+    block_pool() noexcept { weigh(); }
     block_pool(const block_pool&) = delete;
     block_pool& operator=(const block_pool&) = delete;
     ~block_pool();
 
-    [[nodiscard]] std::uint8_t* take();
-    void give_back(std::uint8_t* block) noexcept;
+    // What all outputs together should hold at most; without it, as much as they like.
+    void allow(std::size_t bytes) noexcept {
+        allowed_ = bytes;
+        weigh();
+    }
+
+    // Of `least` bytes or more; least <= block_bytes.
+    [[nodiscard]] block take(std::size_t least);
+    void give_back(block b) noexcept;
     // Bytes lent to outputs now: part of the memory budget.
-    [[nodiscard]] std::size_t lent_bytes() const noexcept { return lent_ * block_bytes; }
+    [[nodiscard]] std::size_t lent_bytes() const noexcept { return lent_; }
+    // What an output may hold before its session adds no more by itself. `stuck`: its socket takes nothing now.
+    [[nodiscard]] std::size_t high_bytes(bool stuck) const noexcept { return stuck ? high_stuck_ : high_; }
 
 private:
+    void weigh() noexcept;
+
     std::vector<std::uint8_t*> free_;
+    std::vector<std::uint8_t*> free_small_;
     std::size_t lent_ = 0;
+    std::size_t allowed_ = SIZE_MAX;
+    std::size_t high_ = high_bytes_max;
+    std::size_t high_stuck_ = high_bytes_max;
+    bool scarce_ = false;  // blocks are small ones, where that is enough
 };
 
 // The bytes a session has to say to its peer and the connection has not written yet.
@@ -44,7 +73,7 @@ private:
 //
 // Threads: the shard's.
 // Owns:    its blocks, and a reference to each message it refers to.
-// Bounds:  none of its own: sessions stop taking deliveries above the high watermark.
+// Bounds:  none of its own: sessions stop taking deliveries above the high watermark, which its pool knows.
 class output {
 public:
     static constexpr std::size_t reference_bytes = 4 * 1024;
@@ -57,7 +86,7 @@ public:
     // `n` contiguous bytes to write to, n <= block_pool::block_bytes; then commit what was written.
     [[nodiscard]] std::uint8_t* reserve(std::size_t n) {
         if (static_cast<std::size_t>(end_ - at_) < n) [[unlikely]] {
-            next_block();
+            next_block(n);
         }
         return at_;
     }
@@ -77,6 +106,27 @@ public:
     [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
     [[nodiscard]] bool empty() const noexcept { return pending_ == 0; }
 
+    // The connection's word: the socket takes nothing until further notice, or it does again.
+    void set_stuck(bool stuck) noexcept { stuck_ = stuck; }
+    [[nodiscard]] bool stuck() const noexcept { return stuck_; }
+    [[nodiscard]] std::size_t high_bytes() const noexcept { return pool_.high_bytes(stuck_); }
+    // More is pending than should be. That it was so is kept, until has_drained() says the opposite.
+    [[nodiscard]] bool passes_high() noexcept {
+        if (pending_ <= high_bytes()) [[likely]] {
+            return false;
+        }
+        was_high_ = true;
+        return true;
+    }
+    // Once, when little is left after passes_high() was true.
+    [[nodiscard]] bool has_drained() noexcept {
+        if (!was_high_ || pending_ > high_bytes() / 4) [[likely]] {
+            return false;
+        }
+        was_high_ = false;
+        return true;
+    }
+
     // For the connection: what to write next, and that `n` bytes of it went out.
     [[nodiscard]] std::size_t gather(std::span<iovec> vectors) noexcept;
     void consume(std::size_t n) noexcept;
@@ -84,20 +134,22 @@ public:
 
 private:
     struct piece {
-        std::uint8_t* block = nullptr;  // a block of ours, or null:
-        core::message_ptr referenced;   // then it lies in this message
+        block_pool::block block;       // one of ours, or none:
+        core::message_ptr referenced;  // then it lies in this message
         const std::uint8_t* from = nullptr;
         const std::uint8_t* to = nullptr;  // of the last piece: at_ instead
     };
     static constexpr std::size_t tail_worth_keeping = 1024;
 
-    void next_block();
+    void next_block(std::size_t least);
     void close_piece() noexcept;
     void drop_front() noexcept;
 
     block_pool& pool_;
     std::vector<piece> pieces_;  // from first_ on
-    std::size_t first_ = 0;
+    std::uint32_t first_ = 0;
+    bool stuck_ = false;
+    bool was_high_ = false;
     std::uint8_t* at_ = nullptr;  // write position in the last piece's block; null when that is not a block
     std::uint8_t* end_ = nullptr;
     std::size_t pending_ = 0;

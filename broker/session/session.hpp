@@ -88,11 +88,12 @@ public:
     // Who has logged in; empty before.
     [[nodiscard]] virtual std::string_view user_name() const noexcept = 0;
 
-    // Above `high` pending bytes a session takes no more deliveries; below `low` it does again.
-    static constexpr std::size_t output_high_bytes = 1024 * 1024;
-    // What may be added to full output by answers until their asking is not read any more.
-    static constexpr std::size_t output_answers_bytes = 2 * output_high_bytes;
-    static constexpr std::size_t output_low_bytes = 256 * 1024;
+    // With more pending than its output says (output::passes_high) a session takes no more deliveries; from a quarter
+    // of it on it does again. So much it is while memory is plenty:
+    static constexpr std::size_t output_high_bytes = block_pool::high_bytes_max;
+    static constexpr std::size_t output_low_bytes = output_high_bytes / 4;
+    // What must have room even when memory is scarce.
+    static constexpr std::size_t output_least_bytes = 16 * 1024;
 };
 
 }  // namespace linnet::session

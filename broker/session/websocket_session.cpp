@@ -166,14 +166,15 @@ void websocket_session::pass_output_on() {
         said_.clear();
         return;
     }
-    if (!said_.empty() && (closing_ || outside_.out().pending() < output_high_bytes)) {
-        was_high_ = was_high_ || said_.pending() > output_high_bytes;
+    output& out = outside_.out();
+    said_.set_stuck(out.stuck());
+    if (!said_.empty() && (closing_ || !out.passes_high())) {
+        static_cast<void>(said_.passes_high());  // the session within is told when that is over
         send_message();
     }
     if (closing_) {
         end_with(ws::control_frame::close(ws::close_code::normal).view());
-    } else if (was_high_ && said_.pending() < output_low_bytes && outside_.out().pending() < output_high_bytes) {
-        was_high_ = false;
+    } else if (!out.passes_high() && said_.has_drained()) {
         inner_->on_output_drained();
     }
 }
@@ -206,7 +207,7 @@ void websocket_session::send_message() {
 
 void websocket_session::send_control(std::span<const std::uint8_t> frame) {
     // Whoever asks for more answers than it reads gets none (RFC 6455, 5.5.3 allows it).
-    if (outside_.out().pending() < output_high_bytes) {
+    if (!outside_.out().passes_high()) {
         outside_.out().append(frame);
         outside_.flush_soon();
     }

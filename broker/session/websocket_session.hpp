@@ -90,9 +90,8 @@ private:
     mono_ns last_read_;
     bool asked_ = false;  // and not heard since
     bool paused_ = false;
-    bool closing_ = false;   // the session within has said its last
-    bool ended_ = false;     // our close frame is out: nothing may follow
-    bool was_high_ = false;  // it had more to say than the high watermark
+    bool closing_ = false;  // the session within has said its last
+    bool ended_ = false;    // our close frame is out: nothing may follow
 };
 
 // ---- The handshake -------------------------------------------------------------------------------

@@ -374,6 +374,22 @@ TEST_F(Queue, BoundsWhatIsUnderWayToAnotherShard) {
     EXPECT_EQ(queue_->unacked_count(), 0U);
 }
 
+TEST_F(Queue, BoundsTheBytesUnderWayToAnotherShard) {
+    make();
+    queue::attachment a;
+    a.remote = {shard_id{1}, 7, 1};
+    a.no_ack = true;
+    const auto id = *queue_->attach(std::move(a));
+    const std::string body(256 * 1024, 'x');
+    for (int i = 0; i < 100; ++i) {
+        put(body);
+    }
+    EXPECT_EQ(shard_.remote.size(), 16U) << "4 MiB";
+    queue_->add_credit(id, 2 * window_cost(*shard_.remote[0].msg));
+    queue_->pump();
+    EXPECT_EQ(shard_.remote.size(), 18U);
+}
+
 // Order under everything at once: publishes, credit, settles, requeues, against a plain model.
 TEST_F(Queue, KeepsTheOrderOfAModel) {
     const auto seed = std::random_device{}();

@@ -527,6 +527,67 @@ TEST(Shard, TheMemoryAlarmReachesEverySessionAndEnds) {
     only.end();
 }
 
+// They may be spilled there, and another consumer may want them. The slow one gets credit for them when it takes again.
+TEST(Shard, WhatASinkLeavesLyingGoesBackToItsQueueWhenMemoryIsShort) {
+    broker_options o;
+    o.shards = 2;
+    o.memory_high_bytes = 1 << 20;
+    cluster c(o);
+    test_session publisher(c.at(0));
+    test_session slow(c.at(1));
+    test_session other(c.at(0));
+    const auto queue = c.name_on(publisher, 0);
+    c.consume_from(slow, queue);
+    c.enter(1);
+    slow.set_ready(false);
+    const std::string body(4096, 'x');
+    constexpr std::size_t many = 200;
+    const auto ready = [&] { return c.declare(publisher, queue).message_count; };
+    for (std::size_t i = 0; i < many / 2; ++i) {
+        c.publish(publisher, "", queue, body);
+    }
+    c.settle();
+    c.clock.advance(3 * ns_per_s);
+    c.settle();
+    EXPECT_EQ(ready(), 0U) << "nothing is short";
+    for (std::size_t i = 0; i < many / 2; ++i) {
+        c.publish(publisher, "", queue, body);
+    }
+    c.settle();
+    EXPECT_EQ(ready(), 0U) << "it may be busy for a moment only";
+    for (int i = 0; i < 3; ++i) {
+        c.clock.advance(ns_per_s);
+        c.settle();
+    }
+    EXPECT_EQ(ready(), many);
+    EXPECT_TRUE(slow.got.empty());
+
+    c.enter(1);
+    slow.set_ready(true);
+    c.settle();
+    ASSERT_EQ(slow.got.size(), many);
+    for (std::size_t i = 0; i < many; ++i) {
+        EXPECT_EQ(slow.got[i].pos, slow.got[0].pos + i) << "order";
+        EXPECT_FALSE(slow.got[i].redelivered);
+    }
+    // Its window is as wide as before.
+    c.enter(1);
+    slow.home().settle(slow.got, settlement::accepted);
+    slow.got.clear();
+    for (std::size_t i = 0; i < 8000; ++i) {
+        c.publish(publisher, "", queue, "m");
+        if (i % 500 == 0) {
+            c.settle();
+        }
+    }
+    c.settle();
+    EXPECT_EQ(slow.got.size(), 8000U);
+    c.enter(1);
+    slow.home().settle(slow.got, settlement::accepted);
+    slow.got.clear();
+    c.settle();
+}
+
 // What a slow disk makes wait is memory, too.
 TEST(Shard, TheBuffersOfLogsCountTowardsTheMemoryAlarm) {
     static std::uint64_t buffers;

@@ -51,7 +51,7 @@ public:
         if (!over_) {
             talk_->before_flush();
         }
-        const bool was_high = out_.pending() > session::session::output_high_bytes;
+        static_cast<void>(out_.passes_high());
         std::array<iovec, 16> vectors;
         while (!out_.empty()) {
             std::size_t n = 0;
@@ -62,7 +62,7 @@ public:
             }
             out_.consume(n);
         }
-        if (was_high && !over_) {
+        if (out_.has_drained() && !over_) {
             talk_->on_output_drained();
         }
         check_said();

@@ -213,7 +213,7 @@ public:
         return std::exchange(received_, {});
     }
     void drain() {
-        const bool was_high = out_.pending() > session::output_high_bytes;
+        static_cast<void>(out_.passes_high());
         std::array<iovec, 64> vectors;
         while (!out_.empty()) {
             const auto n = out_.gather(vectors);
@@ -225,7 +225,7 @@ public:
             }
             out_.consume(taken);
         }
-        if (was_high && talk != nullptr) {
+        if (out_.has_drained() && talk != nullptr) {
             home_.begin_turn();
             talk->on_output_drained();
             world_.end_turn(&home_);

@@ -49,7 +49,7 @@ public:
             }
             dirty_ = false;
             talk.before_flush();
-            was_high_ = was_high_ || out_.pending() > session::output_high_bytes;
+            static_cast<void>(out_.passes_high());
             std::array<iovec, 8> parts;
             while (!stuck && room != 0 && !out_.empty()) {
                 const auto n = out_.gather(parts);
@@ -62,8 +62,7 @@ public:
                 out_.consume(sum);
                 room -= sum;
             }
-            if (was_high_ && out_.pending() < session::output_low_bytes) {
-                was_high_ = false;
+            if (out_.has_drained()) {
                 talk.on_output_drained();
             }
         } while (dirty_ || hungry_);
@@ -94,7 +93,6 @@ private:
     bool dirty_ = false;
     bool hungry_ = false;
     bool paused_ = false;
-    bool was_high_ = false;
 
 public:
     http_session talk;

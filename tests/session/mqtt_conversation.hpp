@@ -277,7 +277,7 @@ public:
         return lines;
     }
     void drain() {
-        const bool was_high = out_.pending() > session::output_high_bytes;
+        static_cast<void>(out_.passes_high());
         std::array<iovec, 64> vectors;
         while (!out_.empty()) {
             std::size_t taken = 0;
@@ -288,7 +288,7 @@ public:
             }
             out_.consume(taken);
         }
-        if (was_high && talk != nullptr) {
+        if (out_.has_drained() && talk != nullptr) {
             home_.begin_turn();
             talk->on_output_drained();
             world_.end_turn(&home_);
