@@ -511,23 +511,29 @@ void server::watch_disk() {
 void server::watch_memory() noexcept {
     constexpr std::uint64_t unknown_part = 4;
     constexpr std::uint64_t margin_part = 16;
+    constexpr mono_ns release_pause_max = 60 * ns_per_s;
     const std::uint64_t budget = broker_->options().memory_high_bytes;
     if (budget == 0) {
         return;
     }
+    const auto without = [](std::uint64_t whole, std::uint64_t part) { return whole - std::min(whole, part); };
     const std::uint64_t resident = resident_bytes();
     const std::uint64_t held = broker_->held_bytes();
     // The rule of thumb for holes is among it (broker::bytes_of).
-    const std::uint64_t known = held - std::min(held, program_counted_);
-    program_counted_ = std::clamp(resident - std::min(resident, known), program_bytes_,
-                                  program_bytes_ + budget / unknown_part);
-    broker_->set_bytes(core::control_shard, core::memory_use::program, program_counted_);
-    near_budget_ = resident > budget / 2;
+    const std::uint64_t known = without(held, program_.counted) + program_.at_start;
+    const std::uint64_t unknown = without(resident, known);
+    program_.counted = program_.counted_at_start + std::min(unknown, budget / unknown_part);
+    broker_->set_bytes(core::control_shard, core::memory_use::program, program_.counted);
+    near_budget_ = std::max(resident, held) > budget / 4;
+
     const std::uint64_t margin = budget / margin_part;
-    if (resident > budget - margin && resident - std::min(resident, known + program_bytes_) > margin &&
-        clock_.now() - heap_released_ >= ns_per_s) {
-        heap_released_ = clock_.now();
+    const mono_ns now = clock_.now();
+    if (resident > budget - margin && unknown > margin && now - program_.released >= program_.release_pause) {
+        program_.released = now;
         release_heap();
+        // What does not go is in use, or held by whole pages of something else: asked again less and less often.
+        const bool helped = without(resident, resident_bytes()) > margin / 4;
+        program_.release_pause = helped ? ns_per_s : std::min(2 * program_.release_pause, release_pause_max);
     }
 }
 
@@ -690,8 +696,9 @@ void server::count_the_program() noexcept {
     constexpr std::uint64_t part_max = 8;
     const auto resident = resident_bytes();
     const auto itself = resident - std::min(resident, broker_->held_bytes());
-    program_bytes_ = program_counted_ = std::min(itself, broker_->options().memory_high_bytes / part_max);
-    broker_->set_bytes(core::control_shard, core::memory_use::program, program_bytes_);
+    program_.at_start = itself;
+    program_.counted = program_.counted_at_start = std::min(itself, broker_->options().memory_high_bytes / part_max);
+    broker_->set_bytes(core::control_shard, core::memory_use::program, program_.counted);
 }
 
 // ---- Running -----------------------------------------------------------------------------------
@@ -796,6 +803,7 @@ void server::serve_signals() {
     const auto watchdog = watchdog_interval(usec == nullptr ? "" : usec, pid == nullptr ? "" : pid);
     const mono_ns period = std::min(watchdog.value_or(ns_per_s), ns_per_s);
     mono_ns spoken = clock_.now();
+    mono_ns looked = 0;
     constexpr mono_ns backup_period = 20 * ns_per_ms;
     constexpr mono_ns near_budget_period = 100 * ns_per_ms;
     for (;;) {
@@ -818,9 +826,13 @@ void server::serve_signals() {
                 }
                 break;
             default:
-                watch_disk();
                 watch_memory();
                 watch_backup();
+                if (clock_.now() - looked < period) {
+                    break;
+                }
+                looked = clock_.now();
+                watch_disk();
                 publish_figures();
                 if (watchdog && clock_.now() - spoken >= *watchdog) {
                     spoken = clock_.now();

@@ -123,10 +123,15 @@ private:
     std::unique_ptr<admin_services> management_;
     std::vector<shard_parts> shards_;
     bool disk_low_ = false;
-    std::uint64_t program_bytes_ = 0;    // itself, as it was at its start
-    std::uint64_t program_counted_ = 0;  // as the budget has it, with what nobody else counts
+    // What nobody else counts towards the memory budget.
+    struct unaccounted {
+        std::uint64_t at_start = 0;  // when it had served nobody yet
+        std::uint64_t counted_at_start = 0;
+        std::uint64_t counted = 0;  // as the budget has it
+        mono_ns released = 0;       // when the heap last gave back what it could
+        mono_ns release_pause = ns_per_s;
+    } program_;
     bool near_budget_ = false;
-    mono_ns heap_released_ = 0;
     // Written once by the shard that notices, before the flag.
     std::string store_complaint_;
     std::atomic<bool> store_failed_{false};

@@ -46,6 +46,7 @@ enum class command_kind : std::uint8_t {
     queue_unused,        // an owner to the control: this queue asks to be deleted
     answer_after,        // ... and this reply is to be given when that has been done
     consumer_cancelled,  // an owner to a consumer's shard
+    window_closed,       // likewise: no more comes to the consumer, nothing is on its way
     stream_gap,          // likewise: what the consumer was to read next is no longer kept
     set_prefetch,
     sync,               // a publish_settled is wanted once all is durable that the receiver has recorded so far
@@ -152,7 +153,8 @@ struct accounts {
     std::vector<std::string> users;
 };
 
-// `unread`: bounced, and their consumer gets no more until credit for a whole window says that it takes again.
+// `unread`: bounced, and their consumer gets no more until credit says that it takes again. Answered by a
+// window_closed.
 enum class give_back_kind : std::uint8_t { requeue, show, reject, bounce, unread };
 
 // A client_ticket as a command carries it.

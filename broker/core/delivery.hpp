@@ -73,6 +73,7 @@ protected:
 
 private:
     friend struct shard_state;
+    std::uint32_t resumed_s_ = 0;  // when it last took from one on another shard, in seconds
     // The shard's own notes: where this sink consumes, here or (through a proxy) on another shard.
     struct source {
         queue_handle queue;

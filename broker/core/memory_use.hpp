@@ -21,7 +21,8 @@ enum class memory_use : std::uint8_t {
     retained,     // keys of last values
     replies,      // handles
     logs,         // buffers of theirs: what is to be written, what has been read
-    program,      // itself, and what nobody else counts: holes between messages, small things
+    program,  // itself and what nobody else counts: holes between messages (a rule of thumb, and what is seen), small
+              // things
 };
 inline constexpr std::size_t memory_uses = 12;
 

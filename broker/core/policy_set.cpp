@@ -1,6 +1,7 @@
 #include "broker/core/policy_set.hpp"
 
 #include "broker/core/dedup_window.hpp"
+#include "broker/core/queue_arguments.hpp"
 #include "broker/core/rabbit_text.hpp"
 #include "broker/core/stream_start.hpp"
 
@@ -61,7 +62,6 @@ template <std::size_t N>
 }
 
 constexpr std::int64_t any_number = INT64_MAX;
-constexpr std::int64_t duration_max_ms = 315'360'000'000;
 
 struct setting {
     std::string_view key;

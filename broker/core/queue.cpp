@@ -116,6 +116,7 @@ outcome<consumer_id> queue::attach(attachment a) {
     consumer& c = **free_slot;
     c.id = make_consumer_id(slot, next_generation_++);
     c.a = std::move(a);
+    c.under_way = remote_window - remote_window_first;
     const auto at = std::ranges::upper_bound(order_, c.a.priority, std::ranges::greater{},
                                              [](const consumer* o) { return o->a.priority; });
     order_.insert(at, &c);
@@ -168,10 +169,13 @@ void queue::add_credit(consumer_id id, std::uint32_t count) {
     }
 }
 
-void queue::close_window(consumer_id id) {
-    if (consumer* c = find(id)) {
-        c->under_way += remote_window;
+const remote_consumer* queue::close_window(consumer_id id) {
+    consumer* c = find(id);
+    if (c == nullptr || c->a.sink != nullptr) {
+        return nullptr;
     }
+    c->under_way += remote_window;
+    return &c->a.remote;
 }
 
 // ---- Messages ----------------------------------------------------------------------------------
@@ -341,7 +345,8 @@ bool queue::pump() {
         return pump_groups();
     }
     bool all = true;
-    for (std::uint32_t lent = 0; ready_ != 0; ++lent) {
+    std::uint32_t lent = 0;
+    for (; ready_ != 0; ++lent) {
         if (lent == pump_batch_max) {
             all = false;
             break;
@@ -359,8 +364,12 @@ bool queue::pump() {
         }
         lend(*c, take_head(l));
     }
-    if (paged_ != 0) {
-        read_ahead();
+    // Only for who takes something: what is read for others would have to go again when memory is short.
+    if (lent != 0) {
+        pumped_at_ = context_.now();
+        if (paged_ != 0) {
+            read_ahead();
+        }
     }
     if (with_deadline_ != 0) {
         arm_timer();

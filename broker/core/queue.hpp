@@ -131,6 +131,9 @@ public:
     // How much may be under way to a consumer on another shard, in units of window_cost(): so many small messages or
     // 4 MiB. A turn of a busy shard takes milliseconds; this many keep a consumer at some millions a second meanwhile.
     static constexpr std::uint32_t remote_window = 8192;
+    // At first, and after it had been closed, it is so much; a consumer that takes what it gets is given twice as much
+    // (consumer_proxy::withheld). So thousands of slow ones hold little.
+    static constexpr std::uint32_t remote_window_first = 512;
     // Beyond so many, messages that expired out of order wait to be read back for their dead-letter exchange.
     static constexpr std::uint32_t doomed_max = 1024;
 
@@ -189,8 +192,9 @@ public:
         stored,  // what the log has already: nothing is written
     };
     // Lets go of messages that the log has (a queue of the process's own is written there first), the last
-    // to be consumed first. Returns the bytes of memory given back.
-    std::uint64_t shrink(std::uint64_t bytes, gives what = gives::all);
+    // to be consumed first. `spares`: a queue whose consumers take keeps its window, which it would read back at once.
+    // Returns the bytes of memory given back.
+    std::uint64_t shrink(std::uint64_t bytes, gives what = gives::all, bool spares = false);
     // basic.get: the head, lent to nobody in particular (consumer id 0) unless `no_ack`. Needs head_at_hand().
     [[nodiscard]] std::optional<delivery> get(bool no_ack);
     std::uint64_t purge();
@@ -220,10 +224,11 @@ public:
     // What it holds stays lent until it is settled or given back.
     void detach(consumer_id id);
     void set_prefetch(consumer_id id, std::uint32_t prefetch);
-    // The far shard has passed on `count` deliveries: that many more may be under way.
+    // The far shard has passed on as much, in units of window_cost(): so much more may be under way.
     void add_credit(consumer_id id, std::uint32_t count);
-    // Nothing more for a consumer of another shard, until credit of `remote_window` opens it again.
-    void close_window(consumer_id id);
+    // Nothing more for a consumer of another shard, until credit of `remote_window` opens it again. Where it is; null
+    // for one that is gone.
+    [[nodiscard]] const remote_consumer* close_window(consumer_id id);
 
     // ---- Settling ------------------------------------------------------------------------------
     // `count` lent messages of `bytes` are done; credit returns to the consumer. Call pump() later.
@@ -278,7 +283,7 @@ private:
         attachment a;
         consumer_id id{};
         std::uint32_t in_flight = 0;  // lent and not settled; only with acks
-        std::uint32_t under_way = 0;  // window_cost() of what was sent to the far shard and is not passed on yet
+        std::uint32_t under_way = 0;  // of a far one's window: window_cost() of what it has not passed on, and withheld
         bool attached = true;
     };
     struct due {
@@ -414,7 +419,8 @@ private:
     void count_loaded(lane& l, const index_entry& e);
     void doom(lane& l, queue_index::place p);
     void spill(lane& l, queue_item&& item);
-    [[nodiscard]] std::uint64_t shrink(lane& l, std::uint64_t bytes, gives what);
+    [[nodiscard]] std::uint64_t shrink(lane& l, std::uint64_t bytes, gives what, bool spares);
+    [[nodiscard]] bool moves() const noexcept;
     void order_recovered(lane& l);
     [[nodiscard]] queue_item item_of(const index_entry& e, message_ptr m) const noexcept;
 
@@ -479,6 +485,7 @@ private:
     std::uint32_t next_generation_ = 1;
     bool had_consumer_ = false;
     bool closing_ = false;
+    mono_ns pumped_at_ = 0;  // when a consumer last took something that had waited
     std::unique_ptr<dedup_window> dedup_;
     std::unique_ptr<group_lines> groups_;
     bool special_ = false;  // has one of these

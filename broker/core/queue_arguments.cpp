@@ -52,9 +52,6 @@ using check = complaint (*)(const value& v, const value_table& all);
     return real ? std::optional(std::get<double>(v.data)) : std::nullopt;
 }
 
-// Ten years, in milliseconds: RabbitMQ's limit for everything that is a time.
-constexpr std::int64_t duration_max_ms = 315'360'000'000;
-
 [[nodiscard]] complaint check_duration(const value& v, const value_table&) {
     if (auto bad = check_integer(v)) {
         return bad;

@@ -4,6 +4,7 @@
 #include "broker/core/queue_settings.hpp"
 #include "broker/core/value.hpp"
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,9 @@
 // What the arguments of a queue's declaration may say, and what they mean together with policies.
 
 namespace linnet::core {
+
+// Ten years, in milliseconds: RabbitMQ's limit for everything that is a time, in policies as well.
+inline constexpr std::int64_t duration_max_ms = 315'360'000'000;
 
 struct queue_declaration {
     std::string_view resource;  // as queue_text() writes it

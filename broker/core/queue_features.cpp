@@ -121,6 +121,7 @@ bool queue::pump_groups() {
         return c != nullptr && can_take(*c);
     };
     lane& l = lanes_.front();
+    bool lent = false;
     for (std::uint32_t work = 0; ready_ != 0; ++work) {
         if (work == pump_batch_max) {
             all = false;
@@ -129,6 +130,7 @@ bool queue::pump_groups() {
         if (auto t = groups_->take(may_take)) {
             count_out(t->item.msg->body_bytes(), t->item.deadline);
             lend_grouped(*find(t->to), std::move(t->item));
+            lent = true;
             continue;
         }
         if (l.empty() || groups_->is_full() ||
@@ -141,8 +143,11 @@ bool queue::pump_groups() {
         }
         file_head(l);
     }
-    if (paged_ != 0) {
-        read_ahead();
+    if (lent) {
+        pumped_at_ = context_.now();
+        if (paged_ != 0) {
+            read_ahead();
+        }
     }
     if (with_deadline_ != 0) {
         arm_timer();

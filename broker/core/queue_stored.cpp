@@ -438,28 +438,33 @@ void queue::doom(lane& l, queue_index::place p) {
 
 // ---- Letting go --------------------------------------------------------------------------------
 
-std::uint64_t queue::shrink(std::uint64_t bytes, gives what) {
+bool queue::moves() const noexcept { return pumped_at_ != 0 && context_.now() - pumped_at_ < ns_per_s; }
+
+std::uint64_t queue::shrink(std::uint64_t bytes, gives what, bool spares) {
     owner_.check();
     std::uint64_t freed = 0;
     if (keeping_.log != nullptr) {
         for (auto l = lanes_.begin(); l != lanes_.end() && freed < bytes; ++l) {
-            freed += shrink(*l, bytes - freed, what);
+            freed += shrink(*l, bytes - freed, what, spares && moves());
         }
     }
     return freed;
 }
 
-std::uint64_t queue::shrink(lane& l, std::uint64_t bytes, gives what) {
+std::uint64_t queue::shrink(lane& l, std::uint64_t bytes, gives what, bool spares) {
     std::uint64_t freed = 0;
     std::vector<queue_item> items;
-    const auto take = [&](item_ring& ring, std::size_t kept) {
-        while (freed < bytes && ring.size() > kept && (what == gives::all || ring.back().stored)) {
+    std::uint64_t resident = ready_bytes_ - paged_bytes_;
+    const auto take = [&](item_ring& ring, std::size_t kept, std::uint64_t kept_bytes) {
+        while (freed < bytes && (ring.size() > kept || resident > kept_bytes) && !ring.empty() &&
+               (what == gives::all || ring.back().stored)) {
             items.push_back(ring.pop_back());
             freed += items.back().msg->footprint();
+            resident -= items.back().msg->body_bytes();
         }
     };
-    take(l.tail, 0);
-    take(l.head, kept_at_head);
+    take(l.tail, 0, UINT64_MAX);
+    take(l.head, spares ? keeping_.window_messages : kept_at_head, spares ? keeping_.window_bytes : UINT64_MAX);
     l.tail.fit();
     l.head.fit();
     // The first first, as the index and the log like it.

@@ -444,6 +444,7 @@ void shard_state::resume(delivery_sink& sink) {
                 streams.resume(source.queue);
             }
         } else if (auto* p = proxies.find_slot(source.proxy_slot)) {
+            sink.resumed_s_ = static_cast<std::uint32_t>(self.now() / ns_per_s);
             release_held(*p);
         }
     }

@@ -14,10 +14,6 @@ namespace {
 // Commands a ring and turn: all that a full ring holds. Fewer would let publishes, of which a turn reads as
 // many as the sockets bring, outrun the deliveries that come through the rings.
 constexpr std::size_t drain_batch_max = 16 * 1024;
-// A sink that has taken nothing for so long is slow, not busy: what comes back from it has to be read again.
-constexpr mono_ns held_patience = ns_per_s;
-// So many deliveries a turn: some milliseconds of work for their queues.
-constexpr std::size_t returned_a_turn = 32 * 1024;
 constexpr std::uint64_t no_proxy = 0;  // in pointer_command::tag; else its generation, and slot + 1
 
 template <class T>
@@ -183,6 +179,11 @@ void shard_state::receive(shard_id from, const command& c) {
                 const auto tag = p->tag;
                 drop_proxy(c.pointer.place.slot);
                 sink->on_cancelled(tag, static_cast<cancel_reason>(c.pointer.detail));
+            }
+            return;
+        case command_kind::window_closed:
+            if (auto* p = proxies.find(c.pointer.place.slot, c.pointer.place.generation)) {
+                receive_window_closed(*p);
             }
             return;
         case command_kind::stream_gap:
@@ -621,176 +622,7 @@ void shard_state::let_go(owner_uid uid) {
     }
 }
 
-// ---- Consumers of ours on queues elsewhere -----------------------------------------------------
-
-void shard_state::deliver_remote(const remote_consumer& to, delivery&& d) {
-    message* m = d.msg.detach();
-    m->mark_shared();
-    send(to.shard, {.kind = command_kind::deliver,
-                    .count = 0,
-                    .deliver = {m,
-                                {d.queue.slot, d.queue.generation},
-                                d.consumer.value,
-                                d.pos,
-                                d.deadline,
-                                d.delivery_count,
-                                to.proxy_slot,
-                                to.proxy_generation,
-                                d.redelivered,
-                                d.no_ack,
-                                d.stored,
-                                d.received}});
-}
-
-void shard_state::cancel_remote(const remote_consumer& to, cancel_reason why) {
-    send_pointer(to.shard, command_kind::consumer_cancelled, nullptr, {to.proxy_slot, to.proxy_generation}, 0,
-                 static_cast<std::uint8_t>(why));
-}
-
-void shard_state::receive_delivery(shard_id from, const deliver_command& c) {
-    delivery d{message_ptr::adopt(c.m),
-               {c.queue.slot, c.queue.generation, from},
-               consumer_id{c.consumer},
-               c.pos,
-               c.deadline,
-               c.delivery_count,
-               c.redelivered,
-               c.no_ack,
-               c.stored,
-               c.received};
-    note_arrival(*d.msg);
-    auto* p = proxies.find(c.proxy_slot, c.proxy_generation);
-    if (p == nullptr) {
-        std::vector<delivery> batch;
-        batch.push_back(std::move(d));
-        give_back(from, give_back_kind::bounce, std::move(batch));
-        return;
-    }
-    if (!p->sink->ready() || p->held != nullptr) {
-        note_held(*p, std::move(d));
-        return;
-    }
-    hand_to_sink(*p, std::move(d));
-}
-
-void shard_state::hand_to_sink(consumer_proxy& p, delivery&& d) {
-    p.passed_on += window_cost(*d.msg);
-    mark_to_credit(p);
-    p.sink->on_delivery(p.tag, std::move(d));
-}
-
-void shard_state::mark_to_credit(consumer_proxy& p) {
-    if (!p.marked) {
-        p.marked = true;
-        proxies_to_credit.push_back(p.slot);
-    }
-}
-
-void shard_state::note_held(consumer_proxy& p, delivery&& d) {
-    if (p.held == nullptr) {
-        p.held = std::make_unique<std::deque<delivery>>();
-        p.held_since = self.now();
-    }
-    p.held->push_back(std::move(d));
-    ++held_count;
-    if (!watching_held.running()) {
-        wheel.start(watching_held, self.now() + held_patience);
-    }
-}
-
-void shard_state::release_held(consumer_proxy& p) {
-    if (p.owed != 0 && p.sink->ready()) {
-        p.passed_on += std::exchange(p.owed, 0);
-        mark_to_credit(p);
-    }
-    p.held_since = self.now();
-    while (p.held != nullptr && p.sink->ready()) {
-        delivery d = std::move(p.held->front());
-        p.held->pop_front();
-        --held_count;
-        if (p.held->empty()) {
-            p.held.reset();
-        }
-        hand_to_sink(p, std::move(d));
-    }
-}
-
-void shard_state::return_held() {
-    const mono_ns now = self.now();
-    std::size_t returned = 0;
-    if (memory_excess() != 0) {
-        proxies.for_each([&](auto, auto, consumer_proxy& p) {
-            // A stream keeps its own: what a reader holds of it has no other place to go to.
-            if (p.held == nullptr || is_stream(p.queue) || now - p.held_since < held_patience ||
-                returned >= returned_a_turn) {
-                return;
-            }
-            std::vector<delivery> batch(std::make_move_iterator(p.held->begin()),
-                                        std::make_move_iterator(p.held->end()));
-            p.held.reset();
-            held_count -= batch.size();
-            returned += batch.size();
-            const bool closed = p.owed != 0;  // these were on their way then
-            p.owed += closed ? 0 : queue::remote_window;
-            for (const auto& d : batch) {
-                p.owed += window_cost(*d.msg);
-            }
-            give_back(p.queue.shard, closed ? give_back_kind::bounce : give_back_kind::unread, std::move(batch));
-        });
-    }
-    if (held_count != 0) {
-        wheel.start(watching_held, returned >= returned_a_turn ? now : now + held_patience);
-    }
-}
-
-void shard_state::send_credits() {
-    for (const auto slot : proxies_to_credit) {
-        auto* p = proxies.find_slot(slot);
-        if (p == nullptr || !p->marked) {
-            continue;
-        }
-        p->marked = false;
-        send(p->queue.shard,
-             {.kind = command_kind::credit,
-              .count = 0,
-              .settle = {{p->queue.slot, p->queue.generation}, p->consumer.value, 0, std::exchange(p->passed_on, 0)}});
-    }
-    proxies_to_credit.clear();
-}
-
-void shard_state::drop_proxy_of(queue_handle q, consumer_id c, std::uint32_t slot) {
-    auto* p = proxies.find_slot(slot);
-    if (p == nullptr || p->queue != q || p->consumer != c) {
-        return;
-    }
-    std::vector<delivery> batch;
-    if (p->held != nullptr) {
-        batch.assign(std::make_move_iterator(p->held->begin()), std::make_move_iterator(p->held->end()));
-        held_count -= batch.size();
-    }
-    const auto owner = p->queue.shard;
-    proxies.remove(slot);
-    if (!batch.empty()) {
-        give_back(owner, give_back_kind::bounce, std::move(batch));
-    }
-}
-
-// The session is gone without having cancelled, or the queue is.
-void shard_state::drop_proxy(std::uint32_t slot) {
-    auto* p = proxies.find_slot(slot);
-    const auto q = p->queue;
-    const auto c = p->consumer;
-    static_cast<void>(forget_source(*p->sink, q, c));
-    drop_proxy_of(q, c, slot);
-    send_cancel(q, c);
-}
-
-// On behalf of nobody who would hear the answer.
-void shard_state::send_cancel(queue_handle q, consumer_id c) {
-    auto routed = std::make_unique<routed_request>(
-        routed_request{{vhost_id{}, session_handle{}, 0, cancel{q, c, nullptr}}, q, 0, 0, 0});
-    send_pointer(q.shard, command_kind::queue_request, routed.release());
-}
+// ---- What comes back -----------------------------------------------------------------------------
 
 void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<delivery> batch) {
     if (owner == self.id()) {
@@ -807,8 +639,10 @@ void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<deli
 
 void shard_state::take_back(give_back_kind how, std::vector<delivery>& batch) {
     if (how == give_back_kind::unread) {
-        if (queue* q = find(batch.front().queue)) {
-            q->close_window(batch.front().consumer);
+        queue* q = find(batch.front().queue);
+        const auto* to = q == nullptr ? nullptr : q->close_window(batch.front().consumer);
+        if (to != nullptr) {  // else it has been told of its end, or has ended itself
+            send_pointer(to->shard, command_kind::window_closed, nullptr, {to->proxy_slot, to->proxy_generation});
         }
     }
     // Highest position first: each then goes to the very front. What consumers had in turn comes out of turn.

@@ -66,8 +66,9 @@ bool shard_state::relieve() {
         return false;
     }
     const std::uint64_t budget = parts.options().memory_high_bytes;
-    const std::uint64_t unwritten = parts.held_bytes() > budget - budget / 8 ? unwritten_bytes_max_when_short
-                                                                             : unwritten_bytes_max;
+    const std::uint64_t held = parts.held_bytes();
+    const bool spares = held <= budget - budget / 16;
+    const std::uint64_t unwritten = held > budget - budget / 8 ? unwritten_bytes_max_when_short : unwritten_bytes_max;
     const auto behind = [=](const stored_log& s) { return s.log->end() - s.log->durable() > unwritten; };
     const bool follows = !std::ranges::any_of(stores, behind) && !self.logs_congested();
     const auto what = follows ? queue::gives::all : queue::gives::stored;
@@ -77,7 +78,7 @@ bool shard_state::relieve() {
     for (std::size_t looked = 0; looked < std::min(slots, queues_a_turn) && freed < wanted; ++looked) {
         relief_slot = relief_slot + 1 < slots ? relief_slot + 1 : 0;
         if (auto* q = queues.find_slot(relief_slot); q != nullptr && (*q)->ready_count() != 0) {
-            freed += (*q)->shrink(wanted - freed, what);
+            freed += (*q)->shrink(wanted - freed, what, spares);
         }
     }
     for (auto& [uid, d] : delays) {

@@ -38,13 +38,17 @@ struct consumer_proxy {
     std::uint64_t tag = 0;
     session_handle session;
     queue_handle queue;
-    consumer_id consumer{};                        // known once the owner has answered
-    std::uint32_t passed_on = 0;                   // window_cost() of what the sink was handed since the last credit
-    bool marked = false;                           // in `proxies_to_credit`
-    std::unique_ptr<std::deque<delivery>> held{};  // while the sink is not ready; bounded by the queue's window
-    mono_ns held_since = 0;                        // since when the sink has taken nothing of it
-    std::uint32_t owed = 0;                        // credit for what went back to the queue, which has closed
-                                                   // its window: told once the sink is ready
+    consumer_id consumer{};  // known once the owner has answered
+    // What its queue may send ahead. What went back unread closes it: until the queue's answer nothing is passed on,
+    // for what was on its way then stands behind what went back.
+    enum class window : std::uint8_t { open, closing, closed };
+    window state = window::open;
+    bool marked = false;          // in `proxies_to_credit`
+    std::uint32_t passed_on = 0;  // credit that is not told yet, in units of window_cost()
+    std::uint32_t withheld = queue::remote_window - queue::remote_window_first;  // of the window, while it is narrow
+    std::uint32_t owed = 0;                        // not open: what its queue counts against it
+    std::unique_ptr<std::deque<delivery>> held{};  // while the sink is not ready; bounded by the window
+    mono_ns held_since = 0;
 };
 
 // A message that a queue let go, waiting to be routed again.
@@ -284,7 +288,10 @@ struct shard_state final : queue_context, delay_context {
     // What waits for sinks that have not been ready for long goes back to its queues when memory is short: they can
     // spill it, and others may want it.
     void return_held();
-    void mark_to_credit(consumer_proxy& p);
+    void take_held(consumer_proxy& p, std::vector<delivery>& into);
+    void receive_window_closed(consumer_proxy& p);
+    void reopen(consumer_proxy& p);
+    void add_credit(consumer_proxy& p, std::uint32_t cost);
     void send_credits();
     // What a turn would do, and what it would tell others.
     [[nodiscard]] bool has_work() const noexcept;

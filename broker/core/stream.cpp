@@ -192,6 +192,7 @@ consumer_id stream::attach(attachment a) {
     bool gap = false;
     r.next = begin_of(a, r.not_before, gap);
     r.a = std::move(a);
+    r.under_way = remote_window - queue::remote_window_first;
     order_.push_back(&r);
     if (gap) {
         // Told by the next pump, when whoever attaches knows the reader's id.

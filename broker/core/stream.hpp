@@ -160,7 +160,7 @@ public:
     [[nodiscard]] position next_of(consumer_id id) noexcept;
     void detach(consumer_id id);
     void set_prefetch(consumer_id id, std::uint32_t prefetch);
-    // The far shard has passed on `count` deliveries: that many more may be under way.
+    // As queue::add_credit.
     void add_credit(consumer_id id, std::uint32_t count);
     // `count` deliveries are done, however: credit returns. Call pump() later.
     void settle(consumer_id id, std::uint32_t count) noexcept;
@@ -188,7 +188,7 @@ private:
         wall_ns not_before = 0;       // while it looks for its first message
         bool lost_history = false;    // and is yet to be told
         std::uint32_t in_flight = 0;  // delivered and not settled; only with acks
-        std::uint32_t under_way = 0;  // window_cost() of what was sent to the far shard and is not passed on yet
+        std::uint32_t under_way = 0;  // as queue::consumer's
     };
     struct batch {
         log_position end = 0;  // of its last record, which may be written in several parts

@@ -18,9 +18,6 @@ using core::right;
 using core::topology_view;
 using kind = amqp_continuation::kind;
 
-// A peer that asks for replies and does not read them loses them beyond this many times its high watermark.
-constexpr std::size_t direct_output_factor = 8;
-
 // Keys of other protocols may be longer than AMQP can say.
 std::string_view short_key(std::string_view key) noexcept { return key.substr(0, 255); }
 
@@ -423,11 +420,7 @@ bool amqp_channel::takes_direct(const reply_address& a) const noexcept {
 
 void amqp_channel::on_direct(core::message_ptr m) {
     const auto a = reply_address::parse(m->routing_key());
-    if (!a || !takes_direct(*a)) {
-        return;
-    }
-    const auto& out = session_.out();
-    if (out.pending() > direct_output_factor * std::max(out.high_bytes(), session::output_least_bytes)) {
+    if (!a || !takes_direct(*a) || session_.loses_direct()) {
         return;
     }
     const amqp::basic_deliver method{.consumer_tag = replies_->tag,

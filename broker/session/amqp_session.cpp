@@ -326,8 +326,7 @@ void amqp_session::resume(pause_reason why) {
 }
 
 void amqp_session::stop_deliveries() {
-    host_.flush_soon();
-    if (!out_.passes_high()) {
+    if (!passes_high(host_)) {
         return;  // the socket has taken it
     }
     output_full_ = true;

@@ -11,7 +11,6 @@
 #include "protocol/amqp/frame.hpp"
 #include "protocol/amqp/methods.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -75,12 +74,16 @@ public:
     [[nodiscard]] std::uint64_t topology_version() const noexcept { return topology_version_; }
     [[nodiscard]] const core::access_rules* rules() const noexcept;
     [[nodiscard]] bool output_full() const noexcept { return output_full_; }
-    [[nodiscard]] const output& out() const noexcept { return out_; }
+    // No room for what its peer may lose: it asks for replies and does not read them.
+    [[nodiscard]] bool loses_direct() const noexcept {
+        constexpr std::size_t factor = 8;
+        return out_.pending() > times_high(out_, factor, factor * output_high_bytes);
+    }
     // Deliveries are not what the client could have asked less of: they stop by themselves.
     void note_delivered() noexcept {
         if (output_full_) [[unlikely]] {
             // What answers may add to full output until their asking is not read any more.
-            stuck_at_ = out_.pending() + 2 * std::max(out_.high_bytes(), output_least_bytes);
+            stuck_at_ = out_.pending() + times_high(out_, 2, 2 * output_high_bytes);
         }
     }
     // Seconds since the connection began: coarse, for long timeouts.

@@ -113,7 +113,7 @@ bool http_session::may_read() noexcept {
     if (phase_ != phase::reading) {
         return false;
     }
-    if (!stuck_ && host_.out().passes_high()) {
+    if (!stuck_ && passes_high(host_)) {
         stuck_ = true;
         pause();
         watch_reader();

@@ -227,8 +227,7 @@ void mqtt_session::resume(pause_reason why) {
 }
 
 void mqtt_session::stop_deliveries() {
-    host_.flush_soon();
-    if (!out_.passes_high()) {
+    if (!passes_high(host_)) {
         return;  // the socket has taken it
     }
     output_full_ = true;

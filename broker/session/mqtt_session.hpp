@@ -491,7 +491,6 @@ private:
     void pause(pause_reason why);
     void resume(pause_reason why);
     void stop_deliveries();
-    [[nodiscard]] std::size_t live_bytes() const noexcept;
     void on_timer(mono_ns now) override;
     void arm_timer();
     [[nodiscard]] std::uint8_t* room(std::size_t n) { return out_.reserve(n); }

@@ -81,14 +81,6 @@ void mqtt_session::deliver(std::size_t index, core::delivery&& d) {
 
 // ---- Without a queue -----------------------------------------------------------------------------
 
-// What may wait for its reader: what the configuration says, and less while memory for all of them is scarce.
-std::size_t mqtt_session::live_bytes() const noexcept {
-    constexpr std::size_t high_factor = 8;
-    const auto high = out_.high_bytes();
-    return high == output_high_bytes ? settings_.live_bytes_max
-                                     : std::min(settings_.live_bytes_max, high_factor * high);
-}
-
 void mqtt_session::on_message(const core::message_ptr& m) {
     if (phase_ != phase::running) [[unlikely]] {
         return;  // [MQTT-3.2.0-1] Nothing before CONNACK.
@@ -97,12 +89,11 @@ void mqtt_session::on_message(const core::message_ptr& m) {
     if (!matched.found.live || matched.found.queued) [[unlikely]] {
         return;
     }
-    if (out_.pending() > live_bytes()) [[unlikely]] {
-        host_.flush_soon();
-        if (out_.pending() > live_bytes()) {
-            drop();
-            return;
-        }
+    // Less than is configured while memory for all that wait is scarce.
+    constexpr std::size_t high_factor = 8;
+    if (out_.pending() > times_high(out_, high_factor, settings_.live_bytes_max)) [[unlikely]] {
+        drop();
+        return;
     }
     outgoing o{.msg = *m, .topic = matched.topic, .identifiers = std::span(matched.found.identifiers)};
     if (const auto ttl = m->time_to_live(); ttl >= 0) [[unlikely]] {

@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace linnet::session {
+namespace {
+
+constexpr std::size_t levels = 4;
+
+}  // namespace
 
 block_pool::~block_pool() {
     for (auto* list : {&free_, &free_small_}) {
@@ -16,8 +21,8 @@ block_pool::~block_pool() {
     }
 }
 
-block_pool::block block_pool::take(std::size_t least) {
-    const bool small = scarce_ && least <= small_bytes;
+block_pool::block block_pool::take(std::size_t least, bool first) {
+    const bool small = least <= small_bytes && (level_ == levels - 1 || (level_ != 0 && first));
     auto& list = small ? free_small_ : free_;
     block b{nullptr, static_cast<std::uint32_t>(small ? small_bytes : block_bytes)};
     if (!list.empty()) {
@@ -50,17 +55,16 @@ void block_pool::weigh() noexcept {
         std::size_t high_stuck;
     };
     constexpr std::size_t KiB = 1024;
-    constexpr std::array<step, 4> steps{{
+    constexpr std::array<step, levels> steps{{
         {high_bytes_max, high_bytes_max},
         {high_bytes_max / 2, 128 * KiB},
         {64 * KiB, 32 * KiB},
         {16 * KiB, 0},
     }};
     const std::size_t quarter = std::max<std::size_t>(allowed_ / steps.size(), 1);
-    const std::size_t level = std::min(lent_ / quarter, steps.size() - 1);
-    high_ = steps[level].high;
-    high_stuck_ = steps[level].high_stuck;
-    scarce_ = level + 1 == steps.size();
+    level_ = std::min((lent_ + referred_) / quarter, steps.size() - 1);
+    high_ = steps[level_].high;
+    high_stuck_ = steps[level_].high_stuck;
 }
 
 void output::close_piece() noexcept {
@@ -72,7 +76,7 @@ void output::close_piece() noexcept {
 
 void output::next_block(std::size_t least) {
     close_piece();
-    const auto b = pool_.take(least);
+    const auto b = pool_.take(least, first_ == pieces_.size());
     pieces_.push_back({b, {}, b.at, nullptr});
     at_ = b.at;
     end_ = b.at + b.bytes;
@@ -100,6 +104,7 @@ void output::append_reference(core::message_ptr m, std::span<const std::uint8_t>
     close_piece();
     pieces_.push_back({{}, std::move(m), part.data(), part.data() + part.size()});
     pending_ += part.size();
+    pool_.refer(part.size());
     if (static_cast<std::size_t>(end - at) >= tail_worth_keeping) {
         // The block changes hands to its last piece, which gives it back. Taken out first: the vector may move.
         const auto b = std::exchange(pieces_[pieces_.size() - 2].block, {});
@@ -142,7 +147,10 @@ void output::drop_front() noexcept {
     if (p.block.at != nullptr) {
         pool_.give_back(std::exchange(p.block, {}));
     }
-    p.referenced.reset();
+    if (p.referenced) {
+        pool_.unrefer(static_cast<std::size_t>(p.to - p.from));
+        p.referenced.reset();
+    }
 }
 
 void output::consume(std::size_t n) noexcept {
@@ -158,6 +166,9 @@ void output::consume(std::size_t n) noexcept {
         const auto size = static_cast<std::size_t>((open ? at_ : p.to) - p.from);
         if (n < size) {
             p.from += n;
+            if (p.referenced) {
+                pool_.unrefer(n);
+            }
             break;
         }
         n -= size;

@@ -25,7 +25,7 @@ namespace linnet::session {
 class block_pool {
 public:
     static constexpr std::size_t block_bytes = 64 * 1024;
-    static constexpr std::size_t small_bytes = 4 * 1024;  // of a block while memory is scarce
+    static constexpr std::size_t small_bytes = 4 * 1024;  // of a first block from a quarter of what is allowed on
     static constexpr std::size_t kept_max = 64;
     // What an output may hold as long as there is plenty.
     static constexpr std::size_t high_bytes_max = 1024 * 1024;
@@ -46,9 +46,18 @@ public:
         weigh();
     }
 
-    // Of `least` bytes or more; least <= block_bytes.
-    [[nodiscard]] block take(std::size_t least);
+    // Of `least` bytes or more; least <= block_bytes. `first`: its output holds nothing yet.
+    [[nodiscard]] block take(std::size_t least, bool first);
     void give_back(block b) noexcept;
+    // Bytes of messages that outputs refer to. They are no part of what is lent, but stay in memory likewise.
+    void refer(std::size_t bytes) noexcept {
+        referred_ += bytes;
+        weigh();
+    }
+    void unrefer(std::size_t bytes) noexcept {
+        referred_ -= bytes;
+        weigh();
+    }
     // Bytes lent to outputs now: part of the memory budget.
     [[nodiscard]] std::size_t lent_bytes() const noexcept { return lent_; }
     // What an output may hold before its session adds no more by itself. `stuck`: its socket takes nothing now.
@@ -60,10 +69,11 @@ private:
     std::vector<std::uint8_t*> free_;
     std::vector<std::uint8_t*> free_small_;
     std::size_t lent_ = 0;
+    std::size_t referred_ = 0;
     std::size_t allowed_ = SIZE_MAX;
     std::size_t high_ = high_bytes_max;
     std::size_t high_stuck_ = high_bytes_max;
-    bool scarce_ = false;  // blocks are small ones, where that is enough
+    std::size_t level_ = 0;  // of what is allowed, in quarters
 };
 
 // The bytes a session has to say to its peer and the connection has not written yet.

@@ -91,9 +91,22 @@ public:
     // With more pending than its output says (output::passes_high) a session takes no more deliveries; from a quarter
     // of it on it does again. So much it is while memory is plenty:
     static constexpr std::size_t output_high_bytes = block_pool::high_bytes_max;
-    static constexpr std::size_t output_low_bytes = output_high_bytes / 4;
-    // What must have room even when memory is scarce.
-    static constexpr std::size_t output_least_bytes = 16 * 1024;
+
+protected:
+    // More is pending than should be, and the socket takes no more of it now.
+    [[nodiscard]] static bool passes_high(host& h) noexcept {
+        if (!h.out().passes_high()) [[likely]] {
+            return false;
+        }
+        h.flush_soon();
+        return h.out().passes_high();
+    }
+    // As many times the high watermark as that; but `plenty` for one whose socket takes what it is given: its output is
+    // only as long as a turn makes it.
+    [[nodiscard]] static std::size_t times_high(const output& out, std::size_t times, std::size_t plenty) noexcept {
+        constexpr std::size_t least = 256 * 1024;
+        return out.stuck() ? std::min(plenty, std::max(times * out.high_bytes(), least)) : plenty;
+    }
 };
 
 }  // namespace linnet::session

@@ -264,6 +264,47 @@ TEST(StoredQueue, ATransientQueueIsWrittenToTheLogWhenMemoryIsShort) {
     EXPECT_EQ(s.live_bytes(), 0U);
 }
 
+// Or a thousand such consumers would read it for as long as memory is short, which takes it away again.
+TEST(StoredQueue, NothingIsReadAheadForWhoTakesNothing) {
+    stored_queue s({}, 100);
+    fake_sink sink;
+    sink.set_ready(false);
+    s.consume(sink);
+    for (int i = 0; i < 1000; ++i) {
+        s.put(std::to_string(i));
+    }
+    s.turns();
+    static_cast<void>(s.q->shrink(~std::uint64_t{0}));
+    ASSERT_EQ(s.q->paged_count(), 998U);
+    s.turns();
+    EXPECT_EQ(s.q->paged_count(), 998U);
+    sink.set_ready(true);
+    s.turns();
+    EXPECT_EQ(sink.got.size(), 1000U);
+}
+
+// What comes next would be read back at once.
+TEST(StoredQueue, AQueueThatMovesKeepsItsWindowUnlessMemoryIsVeryShort) {
+    stored_queue s({}, 100, false);
+    s.shard.time = ns_per_s;
+    for (int i = 0; i < 1000; ++i) {
+        s.put(std::to_string(i), false);
+    }
+    fake_sink sink;
+    const auto who = s.consume(sink, 1);
+    s.turns();
+    ASSERT_EQ(sink.got.size(), 1U);
+    EXPECT_EQ(s.q->ready_count(), 999U);
+    EXPECT_GT(s.q->shrink(~std::uint64_t{0}, queue::gives::all, true), 0U);
+    EXPECT_EQ(s.q->paged_count(), 899U);
+    EXPECT_EQ(s.q->shrink(~std::uint64_t{0}, queue::gives::all, true), 0U);
+    EXPECT_GT(s.q->shrink(~std::uint64_t{0}), 0U);
+    EXPECT_EQ(s.q->paged_count(), 997U);
+    s.q->set_prefetch(who, 0);
+    s.turns();
+    EXPECT_EQ(sink.got.size(), 1000U);
+}
+
 // While the disk is behind, nothing is added to what it has to do.
 TEST(StoredQueue, WhatTheLogHasCanGoWithoutAWord) {
     stored_queue s({}, 100, true);

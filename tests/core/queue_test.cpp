@@ -367,6 +367,9 @@ TEST_F(Queue, BoundsWhatIsUnderWayToAnotherShard) {
     for (std::uint32_t i = 0; i < 2 * queue::remote_window; ++i) {
         put("m");
     }
+    EXPECT_EQ(shard_.remote.size(), queue::remote_window_first);
+    queue_->add_credit(id, queue::remote_window - queue::remote_window_first);
+    while (!queue_->pump()) {}
     EXPECT_EQ(shard_.remote.size(), queue::remote_window);
     queue_->add_credit(id, 10);
     queue_->pump();
@@ -380,6 +383,7 @@ TEST_F(Queue, BoundsTheBytesUnderWayToAnotherShard) {
     a.remote = {shard_id{1}, 7, 1};
     a.no_ack = true;
     const auto id = *queue_->attach(std::move(a));
+    queue_->add_credit(id, queue::remote_window - queue::remote_window_first);
     const std::string body(256 * 1024, 'x');
     for (int i = 0; i < 100; ++i) {
         put(body);

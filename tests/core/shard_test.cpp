@@ -527,65 +527,151 @@ TEST(Shard, TheMemoryAlarmReachesEverySessionAndEnds) {
     only.end();
 }
 
-// They may be spilled there, and another consumer may want them. The slow one gets credit for them when it takes again.
-TEST(Shard, WhatASinkLeavesLyingGoesBackToItsQueueWhenMemoryIsShort) {
-    broker_options o;
-    o.shards = 2;
-    o.memory_high_bytes = 1 << 20;
-    cluster c(o);
-    test_session publisher(c.at(0));
-    test_session slow(c.at(1));
-    test_session other(c.at(0));
-    const auto queue = c.name_on(publisher, 0);
-    c.consume_from(slow, queue);
-    c.enter(1);
-    slow.set_ready(false);
-    const std::string body(4096, 'x');
-    constexpr std::size_t many = 200;
-    const auto ready = [&] { return c.declare(publisher, queue).message_count; };
-    for (std::size_t i = 0; i < many / 2; ++i) {
-        c.publish(publisher, "", queue, body);
-    }
-    c.settle();
-    c.clock.advance(3 * ns_per_s);
-    c.settle();
-    EXPECT_EQ(ready(), 0U) << "nothing is short";
-    for (std::size_t i = 0; i < many / 2; ++i) {
-        c.publish(publisher, "", queue, body);
-    }
-    c.settle();
-    EXPECT_EQ(ready(), 0U) << "it may be busy for a moment only";
-    for (int i = 0; i < 3; ++i) {
-        c.clock.advance(ns_per_s);
+// Two shards under a budget of a mebibyte: a queue on one, its consumer on the other.
+class Unread : public testing::Test {
+protected:
+    static constexpr std::size_t many = 200;
+
+    Unread() : queue(c.name_on(publisher, 0)), info(c.consume_from(slow, queue)) {}
+    ~Unread() override {
+        c.enter(1);
+        slow.home().settle(slow.got, settlement::accepted);
+        slow.got.clear();
         c.settle();
     }
-    EXPECT_EQ(ready(), many);
-    EXPECT_TRUE(slow.got.empty());
-
-    c.enter(1);
-    slow.set_ready(true);
-    c.settle();
-    ASSERT_EQ(slow.got.size(), many);
-    for (std::size_t i = 0; i < many; ++i) {
-        EXPECT_EQ(slow.got[i].pos, slow.got[0].pos + i) << "order";
-        EXPECT_FALSE(slow.got[i].redelivered);
+    static broker_options options() {
+        broker_options o;
+        o.shards = 2;
+        o.memory_high_bytes = 1 << 20;
+        return o;
     }
-    // Its window is as wide as before.
-    c.enter(1);
-    slow.home().settle(slow.got, settlement::accepted);
-    slow.got.clear();
-    for (std::size_t i = 0; i < 8000; ++i) {
-        c.publish(publisher, "", queue, "m");
-        if (i % 500 == 0) {
+    void set_ready(bool now) {
+        c.enter(1);
+        slow.set_ready(now);
+    }
+    void publish(std::size_t count, std::size_t bytes = 4096) {
+        for (std::size_t i = 0; i < count; ++i) {
+            c.publish(publisher, "", queue, std::string(bytes, 'x'));
+        }
+    }
+    // Nothing is read for so long.
+    void wait(int seconds) {
+        for (int i = 0; i < seconds; ++i) {
+            c.clock.advance(ns_per_s);
             c.settle();
         }
     }
+    [[nodiscard]] std::uint64_t ready() { return c.declare(publisher, queue).message_count; }
+    void expect_in_order(std::size_t count) {
+        ASSERT_EQ(slow.got.size(), count);
+        for (std::size_t i = 0; i < count; ++i) {
+            ASSERT_EQ(slow.got[i].pos, slow.got[0].pos + i) << "order";
+            ASSERT_FALSE(slow.got[i].redelivered);
+        }
+    }
+
+    cluster c{options()};
+    test_session publisher{c.at(0)};
+    test_session slow{c.at(1)};
+    std::string queue;
+    consumer_info info;
+};
+
+TEST_F(Unread, StaysWhereItIsWhileMemoryIsPlentyOrTheSinkMayBeBusy) {
+    set_ready(false);
+    publish(40);
     c.settle();
-    EXPECT_EQ(slow.got.size(), 8000U);
+    wait(4);
+    EXPECT_EQ(ready(), 0U) << "nothing is short";
+    set_ready(true);
+    c.settle();
+    set_ready(false);
+    publish(many);
+    c.settle();
+    // Nine units each: 512 at first, and as many more as it has taken.
+    EXPECT_EQ(ready(), many - 97);
+}
+
+// They may be spilled there, and another consumer may want them.
+TEST_F(Unread, GoesBackToItsQueueWhenMemoryIsShort) {
+    set_ready(false);
+    publish(many);
+    c.settle();
+    wait(4);
+    EXPECT_EQ(ready(), many);
+    EXPECT_TRUE(slow.got.empty());
+    set_ready(true);
+    c.settle();
+    expect_in_order(many);
+}
+
+TEST_F(Unread, IsNotOvertakenByWhatWasOnItsWayMeanwhile) {
+    const auto ballast = c.declare(publisher, "ballast").name;
+    for (std::size_t i = 0; i < many; ++i) {
+        c.publish(publisher, "", ballast, std::string(4096, 'x'));
+    }
+    set_ready(false);
+    publish(20);
+    c.settle();
+    c.clock.advance(4 * ns_per_s);
+    c.turn(1);    // 20 are on their way back
+    publish(10);  // and these on theirs
+    set_ready(true);
+    c.settle();
+    expect_in_order(30);
+}
+
+TEST_F(Unread, OpensItsWindowAsWideAsItWasAtFirst) {
+    set_ready(false);
+    publish(many);
+    c.settle();
+    wait(4);
+    ASSERT_EQ(ready(), many);
+    set_ready(true);
+    c.settle();
     c.enter(1);
     slow.home().settle(slow.got, settlement::accepted);
     slow.got.clear();
+    publish(2 * core::queue::remote_window, 1);
+    wait(2);
+    ASSERT_EQ(slow.got.size(), 2 * core::queue::remote_window);
+    set_ready(false);
+    publish(2 * core::queue::remote_window, 1);
     c.settle();
+    EXPECT_EQ(ready(), core::queue::remote_window);
+    set_ready(true);
+    wait(2);
+    EXPECT_EQ(slow.got.size(), 4 * core::queue::remote_window);
+}
+
+TEST_F(Unread, IsThereForOthersWhenItsConsumerHasGone) {
+    set_ready(false);
+    publish(many);
+    c.settle();
+    wait(4);
+    c.enter(1);
+    slow.home().forget_consumer(info.queue, info.consumer, slow);
+    c.settle();
+    test_session other(c.at(1));
+    c.consume_from(other, queue);
+    c.settle();
+    EXPECT_EQ(other.got.size(), many);
+    c.enter(1);
+    other.home().settle(other.got, settlement::accepted);
+    other.got.clear();
+    c.settle();
+}
+
+TEST_F(Unread, GoesWithItsQueue) {
+    set_ready(false);
+    publish(many);
+    c.settle();
+    c.clock.advance(4 * ns_per_s);
+    c.turn(1);  // on its way back
+    EXPECT_TRUE(c.ask(publisher, delete_queue{.name = queue}).result);
+    c.settle();
+    EXPECT_EQ(slow.cancelled, std::vector<std::uint64_t>{1});
+    EXPECT_EQ(c.parts().bytes_of(memory_use::messages), 0U);
 }
 
 // What a slow disk makes wait is memory, too.

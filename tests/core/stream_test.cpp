@@ -166,6 +166,7 @@ TEST_F(Stream, HoldsBackARemoteReaderAtItsWindow) {
     a.no_ack = true;
     a.start.what = stream_start::point::first;
     const auto id = subject->attach(std::move(a));
+    subject->add_credit(id, queue::remote_window - queue::remote_window_first);
     put_many(static_cast<int>(stream::remote_window) + 5, 1);
     EXPECT_EQ(shard.remote.size(), stream::remote_window);
     subject->add_credit(id, 3);

@@ -1,3 +1,5 @@
+#include "broker/core/message_builder.hpp"
+#include "broker/core/message_pool.hpp"
 #include "broker/session/output.hpp"
 
 #include <gtest/gtest.h>
@@ -35,28 +37,55 @@ TEST(Output, TheMoreIsLentTheLessAnyMayHold) {
     std::vector<block_pool::block> taken;
     const auto take_until = [&](std::size_t bytes) {
         while (pool.lent_bytes() < bytes) {
-            taken.push_back(pool.take(1));
+            taken.push_back(pool.take(1, false));
         }
     };
     EXPECT_EQ(pool.high_bytes(false), 1024 * KiB);
     EXPECT_EQ(pool.high_bytes(true), 1024 * KiB);
     take_until(256 * KiB);
     EXPECT_EQ(pool.high_bytes(true), 128 * KiB);
+    const auto first = pool.take(1, true);
+    EXPECT_EQ(first.bytes, 4 * KiB);
+    pool.give_back(first);
     take_until(512 * KiB);
     EXPECT_EQ(pool.high_bytes(true), 32 * KiB);
     EXPECT_EQ(taken.back().bytes, 64 * KiB);
     take_until(768 * KiB);
     EXPECT_EQ(pool.high_bytes(true), 0U);
     EXPECT_EQ(pool.high_bytes(false), 16 * KiB) << "who reads goes on";
-    taken.push_back(pool.take(4 * KiB));
+    taken.push_back(pool.take(4 * KiB, false));
     EXPECT_EQ(taken.back().bytes, 4 * KiB);
-    taken.push_back(pool.take(4 * KiB + 1));
+    taken.push_back(pool.take(4 * KiB + 1, true));
     EXPECT_EQ(taken.back().bytes, 64 * KiB) << "what is asked for must have room";
     for (const auto b : taken) {
         pool.give_back(b);
     }
     EXPECT_EQ(pool.lent_bytes(), 0U);
     EXPECT_EQ(pool.high_bytes(true), 1024 * KiB);
+}
+
+// They take no block, but are in memory all the same.
+TEST(Output, BodiesThatAreReferredToWeighAsMuch) {
+    core::message_pool messages{core::shard_id{0}};
+    core::message_pool::enter(&messages);
+    block_pool pool;
+    pool.allow(1024 * KiB);
+    {
+        output out(pool);
+        for (int i = 0; i < 13; ++i) {
+            auto m = core::make_message(messages, "", "q", {}, std::vector<std::uint8_t>(20 * KiB), {});
+            const auto body = m->body();
+            out.append_reference(std::move(m), body);
+        }
+        EXPECT_EQ(pool.lent_bytes(), 0U);
+        EXPECT_EQ(pool.high_bytes(true), 128 * KiB);
+        out.consume(5 * KiB);
+        EXPECT_EQ(pool.high_bytes(true), 1024 * KiB);
+        out.append(std::vector<std::uint8_t>(3 * 64 * KiB));
+        EXPECT_EQ(pool.high_bytes(true), 128 * KiB);
+    }
+    EXPECT_EQ(pool.high_bytes(true), 1024 * KiB);
+    core::message_pool::enter(nullptr);
 }
 
 TEST(Output, ItsDrainingIsToldOnce) {
