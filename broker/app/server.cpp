@@ -505,38 +505,6 @@ void server::watch_disk() {
     broker_->set_disk_low(low);
 }
 
-// What is counted is an account of what was asked for; the kernel counts pages. What is between them (holes that
-// messages have left, small things that nobody counts) is the program's, up to a quarter of the budget; near the budget
-// the allocator has to give back whole pages that are holes.
-void server::watch_memory() noexcept {
-    constexpr std::uint64_t unknown_part = 4;
-    constexpr std::uint64_t margin_part = 16;
-    constexpr mono_ns release_pause_max = 60 * ns_per_s;
-    const std::uint64_t budget = broker_->options().memory_high_bytes;
-    if (budget == 0) {
-        return;
-    }
-    const auto without = [](std::uint64_t whole, std::uint64_t part) { return whole - std::min(whole, part); };
-    const std::uint64_t resident = resident_bytes();
-    const std::uint64_t held = broker_->held_bytes();
-    // The rule of thumb for holes is among it (broker::bytes_of).
-    const std::uint64_t known = without(held, program_.counted) + program_.at_start;
-    const std::uint64_t unknown = without(resident, known);
-    program_.counted = program_.counted_at_start + std::min(unknown, budget / unknown_part);
-    broker_->set_bytes(core::control_shard, core::memory_use::program, program_.counted);
-    near_budget_ = std::max(resident, held) > budget / 4;
-
-    const std::uint64_t margin = budget / margin_part;
-    const mono_ns now = clock_.now();
-    if (resident > budget - margin && unknown > margin && now - program_.released >= program_.release_pause) {
-        program_.released = now;
-        release_heap();
-        // What does not go is in use, or held by whole pages of something else: asked again less and less often.
-        const bool helped = without(resident, resident_bytes()) > margin / 4;
-        program_.release_pause = helped ? ns_per_s : std::min(2 * program_.release_pause, release_pause_max);
-    }
-}
-
 void server::watch_backup() {
     if (store_ == nullptr || !store_->watch_backup()) {
         return;
@@ -690,24 +658,14 @@ std::string server::open_listeners(const tls_contexts& tls) {
     return {};
 }
 
-// The program counts towards its budget, too, without what is counted by itself already. Where the budget is so small
-// that hardly anything else had room, it counts for an eighth.
-void server::count_the_program() noexcept {
-    constexpr std::uint64_t part_max = 8;
-    const auto resident = resident_bytes();
-    const auto itself = resident - std::min(resident, broker_->held_bytes());
-    program_.at_start = itself;
-    program_.counted = program_.counted_at_start = std::min(itself, broker_->options().memory_high_bytes / part_max);
-    broker_->set_bytes(core::control_shard, core::memory_use::program, program_.counted);
-}
-
 // ---- Running -----------------------------------------------------------------------------------
 
 exit_code server::run() {
     start_threads();
     watch_disk();
     announce();
-    count_the_program();
+    memory_ = std::make_unique<memory_watch>(*broker_);
+    memory_->begin();
     release_start_memory();
     in_service_ = true;
     serve_signals();
@@ -805,10 +763,10 @@ void server::serve_signals() {
     mono_ns spoken = clock_.now();
     mono_ns looked = 0;
     constexpr mono_ns backup_period = 20 * ns_per_ms;
-    constexpr mono_ns near_budget_period = 100 * ns_per_ms;
+    constexpr mono_ns pressing_period = 100 * ns_per_ms;
     for (;;) {
         const mono_ns pause = store_ != nullptr && store_->backup_pending() ? backup_period
-                              : near_budget_                                ? std::min(period, near_budget_period)
+                              : memory_->is_pressing()                      ? std::min(period, pressing_period)
                                                                             : period;
         const timespec wait{static_cast<time_t>(pause / ns_per_s), static_cast<long>(pause % ns_per_s)};
         switch (sigtimedwait(&signals_, nullptr, &wait)) {
@@ -826,7 +784,7 @@ void server::serve_signals() {
                 }
                 break;
             default:
-                watch_memory();
+                memory_->look(clock_.now());
                 watch_backup();
                 if (clock_.now() - looked < period) {
                     break;

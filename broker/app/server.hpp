@@ -4,6 +4,7 @@
 #include "broker/app/config.hpp"
 #include "broker/app/data_store.hpp"
 #include "broker/app/login_desk.hpp"
+#include "broker/app/memory_watch.hpp"
 #include "broker/app/notify.hpp"
 #include "broker/app/verifier_pool.hpp"
 #include "broker/base/clock.hpp"
@@ -82,11 +83,9 @@ private:
     void note_changed(const std::vector<core::queue_entry>& queues);
     void finish_transactions();
     void announce();
-    void count_the_program() noexcept;
     void serve_signals();
     void publish_figures();
     void watch_disk();
-    void watch_memory() noexcept;
     void watch_backup();
     void on_store_failed(const std::string& complaint);
     [[noreturn]] void give_up();
@@ -123,15 +122,7 @@ private:
     std::unique_ptr<admin_services> management_;
     std::vector<shard_parts> shards_;
     bool disk_low_ = false;
-    // What nobody else counts towards the memory budget.
-    struct unaccounted {
-        std::uint64_t at_start = 0;  // when it had served nobody yet
-        std::uint64_t counted_at_start = 0;
-        std::uint64_t counted = 0;  // as the budget has it
-        mono_ns released = 0;       // when the heap last gave back what it could
-        mono_ns release_pause = ns_per_s;
-    } program_;
-    bool near_budget_ = false;
+    std::unique_ptr<memory_watch> memory_;  // from the start of serving on
     // Written once by the shard that notices, before the flag.
     std::string store_complaint_;
     std::atomic<bool> store_failed_{false};
