@@ -40,7 +40,7 @@ void memory_watch::look(mono_ns now) noexcept {
     // The rule of thumb for holes is among it (broker::bytes_of).
     const std::uint64_t unknown = without(resident, without(held, counted_) + at_start_);
     count(counted_at_start_ + std::min(unknown, budget / unknown_part));
-    pressing_ = std::max(resident, held) > budget / 4;
+    pressing_ = without(std::max(resident, held), at_start_) > budget / 4;
 
     const std::uint64_t margin = budget / margin_part;
     if (resident > budget - margin && unknown > margin && now - released_ >= release_pause_) {

@@ -664,9 +664,9 @@ exit_code server::run() {
     start_threads();
     watch_disk();
     announce();
+    release_start_memory();
     memory_ = std::make_unique<memory_watch>(*broker_);
     memory_->begin();
-    release_start_memory();
     in_service_ = true;
     serve_signals();
     in_service_ = false;

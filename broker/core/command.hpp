@@ -154,7 +154,7 @@ struct accounts {
 };
 
 // `unread`: bounced, and their consumer gets no more until credit says that it takes again. Answered by a
-// window_closed.
+// window_closed, if the consumer is still there.
 enum class give_back_kind : std::uint8_t { requeue, show, reject, bounce, unread };
 
 // A client_ticket as a command carries it.

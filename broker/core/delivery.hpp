@@ -73,7 +73,7 @@ protected:
 
 private:
     friend struct shard_state;
-    std::uint32_t resumed_s_ = 0;  // when it last took from one on another shard, in seconds
+    std::uint32_t resumed_s_ = 0;  // when it was last ready for more, in seconds
     // The shard's own notes: where this sink consumes, here or (through a proxy) on another shard.
     struct source {
         queue_handle queue;

@@ -288,8 +288,9 @@ void queue::die(queue_item&& item, death_reason why) {
 }
 
 // Where the head is not in memory and has to be dead-lettered, the queue is too long until it has been read.
+// Only where that is what the limit is for: who is refused at a full queue is told, and what has been taken stays.
 void queue::drop_overflow() {
-    while (over_length()) {
+    while (spec_.settings.overflow == overflow_policy::drop_head && over_length()) {
         if (groups_ != nullptr && groups_->ready() != 0) {
             queue_item oldest = *groups_->take_oldest();
             count_out(oldest.msg->body_bytes(), oldest.deadline);
@@ -380,6 +381,7 @@ bool queue::pump() {
 std::optional<delivery> queue::get(bool no_ack) {
     owner_.check();
     touch();
+    pumped_at_ = context_.now();
     if (with_deadline_ != 0) {
         drop_expired();
     }

@@ -226,8 +226,8 @@ public:
     void set_prefetch(consumer_id id, std::uint32_t prefetch);
     // The far shard has passed on as much, in units of window_cost(): so much more may be under way.
     void add_credit(consumer_id id, std::uint32_t count);
-    // Nothing more for a consumer of another shard, until credit of `remote_window` opens it again. Where it is; null
-    // for one that is gone.
+    // Nothing more for a consumer of another shard, until credit for a whole window more opens it again. Where it is;
+    // null for one that is gone.
     [[nodiscard]] const remote_consumer* close_window(consumer_id id);
 
     // ---- Settling ------------------------------------------------------------------------------
@@ -421,6 +421,7 @@ private:
     void spill(lane& l, queue_item&& item);
     [[nodiscard]] std::uint64_t shrink(lane& l, std::uint64_t bytes, gives what, bool spares);
     [[nodiscard]] bool moves() const noexcept;
+    [[nodiscard]] std::size_t window_at_head(lane& l) const noexcept;
     void order_recovered(lane& l);
     [[nodiscard]] queue_item item_of(const index_entry& e, message_ptr m) const noexcept;
 
@@ -485,7 +486,7 @@ private:
     std::uint32_t next_generation_ = 1;
     bool had_consumer_ = false;
     bool closing_ = false;
-    mono_ns pumped_at_ = 0;  // when a consumer last took something that had waited
+    mono_ns pumped_at_ = 0;  // when somebody last took something that had waited
     std::unique_ptr<dedup_window> dedup_;
     std::unique_ptr<group_lines> groups_;
     bool special_ = false;  // has one of these

@@ -438,6 +438,18 @@ void queue::doom(lane& l, queue_index::place p) {
 
 // ---- Letting go --------------------------------------------------------------------------------
 
+// How much of the head is what read_ahead() would have there: it reads a window when half of one is left.
+std::size_t queue::window_at_head(lane& l) const noexcept {
+    const std::size_t most = std::min<std::size_t>(l.head.size(),
+                                                   keeping_.window_messages + keeping_.window_messages / 2);
+    const std::uint64_t most_bytes = keeping_.window_bytes + keeping_.window_bytes / 2;
+    std::size_t n = 0;
+    for (std::uint64_t bytes = 0; n < most && bytes <= most_bytes; ++n) {
+        bytes += l.head[n].msg->body_bytes();
+    }
+    return n;
+}
+
 bool queue::moves() const noexcept { return pumped_at_ != 0 && context_.now() - pumped_at_ < ns_per_s; }
 
 std::uint64_t queue::shrink(std::uint64_t bytes, gives what, bool spares) {
@@ -454,17 +466,14 @@ std::uint64_t queue::shrink(std::uint64_t bytes, gives what, bool spares) {
 std::uint64_t queue::shrink(lane& l, std::uint64_t bytes, gives what, bool spares) {
     std::uint64_t freed = 0;
     std::vector<queue_item> items;
-    std::uint64_t resident = ready_bytes_ - paged_bytes_;
-    const auto take = [&](item_ring& ring, std::size_t kept, std::uint64_t kept_bytes) {
-        while (freed < bytes && (ring.size() > kept || resident > kept_bytes) && !ring.empty() &&
-               (what == gives::all || ring.back().stored)) {
+    const auto take = [&](item_ring& ring, std::size_t kept) {
+        while (freed < bytes && ring.size() > kept && (what == gives::all || ring.back().stored)) {
             items.push_back(ring.pop_back());
             freed += items.back().msg->footprint();
-            resident -= items.back().msg->body_bytes();
         }
     };
-    take(l.tail, 0, UINT64_MAX);
-    take(l.head, spares ? keeping_.window_messages : kept_at_head, spares ? keeping_.window_bytes : UINT64_MAX);
+    take(l.tail, 0);
+    take(l.head, spares ? std::max(window_at_head(l), kept_at_head) : kept_at_head);
     l.tail.fit();
     l.head.fit();
     // The first first, as the index and the log like it.

@@ -435,7 +435,8 @@ void shard_state::remove_unused_queues() {
 }
 
 void shard_state::resume(delivery_sink& sink) {
-    for (std::size_t i = 0; i < sink.sources_.size() && sink.ready(); ++i) {
+    std::size_t i = 0;
+    for (; i < sink.sources_.size() && sink.ready(); ++i) {
         const auto source = sink.sources_[i];
         if (source.queue.shard == self.id()) {
             if (queue* q = find(source.queue); q != nullptr && q->ready_count() != 0) {
@@ -448,6 +449,10 @@ void shard_state::resume(delivery_sink& sink) {
             release_held(*p);
         }
     }
+    // Those behind the one that used it up come first the next time.
+    std::rotate(sink.sources_.begin(),
+                sink.sources_.begin() + static_cast<std::ptrdiff_t>(std::min(i, sink.sources_.size())),
+                sink.sources_.end());
 }
 
 }  // namespace linnet::core

@@ -77,13 +77,13 @@ public:
     // No room for what its peer may lose: it asks for replies and does not read them.
     [[nodiscard]] bool loses_direct() const noexcept {
         constexpr std::size_t factor = 8;
-        return out_.pending() > times_high(out_, factor, factor * output_high_bytes);
+        return out_.pending() > std::max(times_high(out_, factor, factor * output_high_bytes), least_bytes);
     }
     // Deliveries are not what the client could have asked less of: they stop by themselves.
     void note_delivered() noexcept {
         if (output_full_) [[unlikely]] {
             // What answers may add to full output until their asking is not read any more.
-            stuck_at_ = out_.pending() + times_high(out_, 2, 2 * output_high_bytes);
+            stuck_at_ = out_.pending() + std::max(times_high(out_, 2, 2 * output_high_bytes), least_bytes);
         }
     }
     // Seconds since the connection began: coarse, for long timeouts.

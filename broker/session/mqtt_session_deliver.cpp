@@ -92,8 +92,11 @@ void mqtt_session::on_message(const core::message_ptr& m) {
     // Less than is configured while memory for all that wait is scarce.
     constexpr std::size_t high_factor = 8;
     if (out_.pending() > times_high(out_, high_factor, settings_.live_bytes_max)) [[unlikely]] {
-        drop();
-        return;
+        host_.flush_soon();  // the socket may take it
+        if (out_.pending() > times_high(out_, high_factor, settings_.live_bytes_max)) {
+            drop();
+            return;
+        }
     }
     outgoing o{.msg = *m, .topic = matched.topic, .identifiers = std::span(matched.found.identifiers)};
     if (const auto ttl = m->time_to_live(); ttl >= 0) [[unlikely]] {

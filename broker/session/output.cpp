@@ -62,9 +62,10 @@ void block_pool::weigh() noexcept {
         {16 * KiB, 0},
     }};
     const std::size_t quarter = std::max<std::size_t>(allowed_ / steps.size(), 1);
-    level_ = std::min((lent_ + referred_) / quarter, steps.size() - 1);
+    level_ = std::min(lent_ / quarter, steps.size() - 1);
     high_ = steps[level_].high;
-    high_stuck_ = steps[level_].high_stuck;
+    blocks_stuck_ = steps[level_].high_stuck;
+    high_stuck_ = steps[std::min((lent_ + referred_) / quarter, steps.size() - 1)].high_stuck;
 }
 
 void output::close_piece() noexcept {

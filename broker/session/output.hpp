@@ -25,7 +25,9 @@ namespace linnet::session {
 class block_pool {
 public:
     static constexpr std::size_t block_bytes = 64 * 1024;
-    static constexpr std::size_t small_bytes = 4 * 1024;  // of a first block from a quarter of what is allowed on
+    // Of an output's first block from a quarter of what is allowed on, and of all that will do with it in the last
+    // quarter.
+    static constexpr std::size_t small_bytes = 4 * 1024;
     static constexpr std::size_t kept_max = 64;
     // What an output may hold as long as there is plenty.
     static constexpr std::size_t high_bytes_max = 1024 * 1024;
@@ -49,7 +51,8 @@ public:
     // Of `least` bytes or more; least <= block_bytes. `first`: its output holds nothing yet.
     [[nodiscard]] block take(std::size_t least, bool first);
     void give_back(block b) noexcept;
-    // Bytes of messages that outputs refer to. They are no part of what is lent, but stay in memory likewise.
+    // Bytes of messages that outputs refer to, each time that one does. They are no part of what is lent, but stay in
+    // memory likewise, or once for many.
     void refer(std::size_t bytes) noexcept {
         referred_ += bytes;
         weigh();
@@ -62,6 +65,8 @@ public:
     [[nodiscard]] std::size_t lent_bytes() const noexcept { return lent_; }
     // What an output may hold before its session adds no more by itself. `stuck`: its socket takes nothing now.
     [[nodiscard]] std::size_t high_bytes(bool stuck) const noexcept { return stuck ? high_stuck_ : high_; }
+    // The same where what is refused would be lost, by blocks alone: a body is one, however many outputs refer to it.
+    [[nodiscard]] std::size_t high_bytes_of_blocks(bool stuck) const noexcept { return stuck ? blocks_stuck_ : high_; }
 
 private:
     void weigh() noexcept;
@@ -73,6 +78,7 @@ private:
     std::size_t allowed_ = SIZE_MAX;
     std::size_t high_ = high_bytes_max;
     std::size_t high_stuck_ = high_bytes_max;
+    std::size_t blocks_stuck_ = high_bytes_max;
     std::size_t level_ = 0;  // of what is allowed, in quarters
 };
 

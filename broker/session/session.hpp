@@ -104,9 +104,9 @@ protected:
     // As many times the high watermark as that; but `plenty` for one whose socket takes what it is given: its output is
     // only as long as a turn makes it.
     [[nodiscard]] static std::size_t times_high(const output& out, std::size_t times, std::size_t plenty) noexcept {
-        constexpr std::size_t least = 256 * 1024;
-        return out.stuck() ? std::min(plenty, std::max(times * out.high_bytes(), least)) : plenty;
+        return out.stuck() ? std::min(plenty, times * out.pool().high_bytes_of_blocks(true)) : plenty;
     }
+    static constexpr std::size_t least_bytes = 32 * 1024;  // where something must have room in any case
 };
 
 }  // namespace linnet::session

@@ -1,3 +1,4 @@
+#include "broker/core/queue.hpp"
 #include "tests/core/cluster.hpp"
 
 #include <random>
@@ -614,7 +615,8 @@ TEST_F(Unread, IsNotOvertakenByWhatWasOnItsWayMeanwhile) {
     publish(20);
     c.settle();
     c.clock.advance(4 * ns_per_s);
-    c.turn(1);    // 20 are on their way back
+    c.turn(1);  // 20 are on their way back
+    EXPECT_EQ(c.parts().bytes_of(memory_use::connections), 0U) << "nothing is held here";
     publish(10);  // and these on theirs
     set_ready(true);
     c.settle();

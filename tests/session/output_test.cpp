@@ -79,6 +79,7 @@ TEST(Output, BodiesThatAreReferredToWeighAsMuch) {
         }
         EXPECT_EQ(pool.lent_bytes(), 0U);
         EXPECT_EQ(pool.high_bytes(true), 128 * KiB);
+        EXPECT_EQ(pool.high_bytes_of_blocks(true), 1024 * KiB) << "they may all be one";
         out.consume(5 * KiB);
         EXPECT_EQ(pool.high_bytes(true), 1024 * KiB);
         out.append(std::vector<std::uint8_t>(3 * 64 * KiB));
