@@ -296,7 +296,7 @@ TEST(StoredQueue, AQueueThatMovesKeepsItsWindowUnlessMemoryIsVeryShort) {
     ASSERT_EQ(sink.got.size(), 1U);
     EXPECT_EQ(s.q->ready_count(), 999U);
     EXPECT_GT(s.q->shrink(~std::uint64_t{0}, queue::gives::all, true), 0U);
-    EXPECT_EQ(s.q->paged_count(), 899U);
+    EXPECT_EQ(s.q->paged_count(), 849U) << "a window and a half";
     EXPECT_EQ(s.q->shrink(~std::uint64_t{0}, queue::gives::all, true), 0U);
     EXPECT_GT(s.q->shrink(~std::uint64_t{0}), 0U);
     EXPECT_EQ(s.q->paged_count(), 997U);
