@@ -139,7 +139,7 @@ public:
         in_flight = 0;
     }
     void drop_overflow() {
-        while (s_.max_length && ready() > *s_.max_length) {
+        while (s_.overflow == overflow_policy::drop_head && s_.max_length && ready() > *s_.max_length) {
             auto& lane = *head();
             die(lane.begin()->first, lane.begin()->second, death_reason::maxlen);
             lane.erase(lane.begin());
