@@ -286,7 +286,7 @@ void http_session::woken() {
 
 void http_session::pump() {
     for (int i = 0; source_ != nullptr && source_wanted_; ++i) {
-        if (passes_high(host_)) {  // as connection: no more comes until it is low
+        if (host_.out().passes_high()) {  // as connection: no more comes until it is low
             watch_reader();
             return;
         }
