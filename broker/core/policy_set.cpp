@@ -4,6 +4,7 @@
 #include "broker/core/queue_arguments.hpp"
 #include "broker/core/rabbit_text.hpp"
 #include "broker/core/stream_start.hpp"
+#include "broker/core/topology.hpp"
 
 #include <algorithm>
 #include <array>
