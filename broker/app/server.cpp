@@ -300,15 +300,16 @@ core::topology_journal& server::topology() noexcept {
     return store_ != nullptr ? store_->topology() : *fleeting_topology_;
 }
 
-// Deep queues' indexes beyond an eighth of the memory budget leave by a file. Without one they stay in memory.
+// Deep queues' indexes beyond an eighth of the memory budget, all shards' together, leave by a file. Without one they
+// stay in memory.
 void server::set_index_swap(core::shard& s) {
     constexpr std::uint64_t index_part = 8;
-    constexpr std::uint64_t index_bytes_min = 16 << 20;
+    constexpr std::uint64_t index_bytes_min = 32 << 20;
     if (store_ == nullptr) {
         return;
     }
-    const auto budget = broker_->options().memory_high_bytes / index_part / broker_->shard_count();
-    auto swap = store::swap_file::open(store_->path(), std::max(budget, index_bytes_min));
+    const auto budget = std::max(broker_->options().memory_high_bytes / index_part, index_bytes_min);
+    auto swap = store::swap_file::open(store_->path(), budget / broker_->shard_count());
     if (!swap) {
         log::warning({.domain = "store"}, "{}", swap.error());
         return;
