@@ -23,6 +23,11 @@ constexpr std::uint64_t topology_segment_bytes = std::uint64_t{4} << 20;
 // Beyond the number of any log of messages: bytes of one are never taken for the other's.
 constexpr std::uint32_t topology_log_number = 0xffff'ffff;
 
+// Of the memory budget: what may wait to be written, in all logs together; but so much in each, for the disk to be
+// busy.
+constexpr std::uint64_t congested_part = 16;
+constexpr std::uint64_t congested_bytes_min = std::uint64_t{2} << 20;
+
 [[nodiscard]] open_failure failure(exit_code code, std::string text) { return {code, {std::move(text)}}; }
 
 void report(std::string_view name, const store::recovery_report& r) {
@@ -86,6 +91,10 @@ result<store::opened_log, open_failure> data_store::open_one(std::string_view na
     o.cut = &cut_;
     o.folder = name;
     o.syncs = &syncs_;
+    if (memory_budget_ != 0) {
+        const std::uint64_t part = memory_budget_ / congested_part / std::max<std::uint64_t>(folder_.logs(), 1);
+        o.congested_bytes = std::clamp(part, congested_bytes_min, o.congested_bytes);
+    }
     std::uint64_t seen_done = 0;
     std::uint64_t seen_total = 0;
     auto opened = store::open_log(std::move(*disk), o, visit, [&](std::uint64_t done, std::uint64_t total) {

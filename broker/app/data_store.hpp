@@ -55,6 +55,9 @@ public:
     [[nodiscard]] static result<std::unique_ptr<data_store>, open_failure> open(const config& c, std::uint16_t shards,
                                                                                 bool salvage);
 
+    // Of the whole broker, 0: none: what may wait to be written is a part of it. Before any log is opened.
+    void set_memory_budget(std::uint64_t bytes) noexcept { memory_budget_ = bytes; }
+
     [[nodiscard]] std::uint16_t logs() const noexcept { return static_cast<std::uint16_t>(folder_.logs()); }
     [[nodiscard]] const std::string& path() const noexcept { return folder_.path(); }
 
@@ -94,6 +97,7 @@ private:
     store::store_folder folder_;
     store_config config_;
     bool salvage_;
+    std::uint64_t memory_budget_ = 0;
     // Before the logs, which borrow them.
     mutable store::store_cut cut_;
     system_clock_source clock_;

@@ -276,6 +276,7 @@ std::optional<open_failure> server::open_store() {
             return std::move(opened.error());
         }
         store_ = std::move(*opened);
+        store_->set_memory_budget(o.memory_high_bytes);
         o.logs = store_->logs();
         o.streams = &store_->streams();
         o.log_buffer_bytes = store::aligned_buffer::all_bytes;

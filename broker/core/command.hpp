@@ -210,7 +210,8 @@ struct deliver_command {
     bool redelivered;
     bool no_ack;
     bool stored;
-    bool received;
+    bool received : 1;
+    bool in_log : 1;
 };
 struct settle_command {
     queue_place queue;

@@ -9,7 +9,8 @@
 namespace linnet::core {
 
 // A message lent to a consumer until it is settled. It goes back to its queue whole, so that a queue
-// keeps nothing for what it has lent but a count.
+// keeps nothing for what it has lent but a count. Or without its message, if the log has that: who holds it may let the
+// message go once it is sent, and does when memory is short (shard::is_short_of_memory).
 struct delivery {
     message_ptr msg;
     queue_handle queue;
@@ -21,7 +22,9 @@ struct delivery {
     bool no_ack = false;  // settled by having been sent
     bool stored = false;  // its queue's journal has it: settling names its position
     // A consumer has it and has said so (shard::note_received): the message is not to be sent again, what follows is.
-    bool received = false;
+    bool received : 1 = false;
+    // Its queue reads the message back if it is rejected or requeued without it.
+    bool in_log : 1 = false;
 };
 
 // What a message counts in the window of a consumer on another shard: a large one as several.

@@ -314,12 +314,13 @@ void queue::lend(consumer& c, queue_item&& item) {
         item.stored = note_lent(item.pos, c.a.no_ack);
     }
     counts_.redeliver += item.redelivered ? 1 : 0;
-    hand_over(c, std::move(item));
+    const bool in_log = item.stored;
+    hand_over(c, std::move(item), in_log);
 }
 
-void queue::hand_over(consumer& c, queue_item&& item) {
-    delivery d{std::move(item.msg), self_,      c.id,        item.pos,     item.deadline, item.delivery_count,
-               item.redelivered,    c.a.no_ack, item.stored, item.received};
+void queue::hand_over(consumer& c, queue_item&& item, bool in_log) {
+    delivery d{std::move(item.msg), self_,      c.id,        item.pos,      item.deadline, item.delivery_count,
+               item.redelivered,    c.a.no_ack, item.stored, item.received, in_log};
     if (c.a.no_ack) {
         ++counts_.deliver_no_ack;
     } else {
@@ -415,9 +416,10 @@ std::optional<delivery> queue::get(bool no_ack) {
     if (item.stored) {
         item.stored = note_lent(item.pos, no_ack);
     }
+    const bool in_log = item.stored;
     item.stored |= groups_ != nullptr && !no_ack;
-    delivery d{std::move(item.msg), self_,  consumer_id{}, item.pos,     item.deadline, item.delivery_count,
-               item.redelivered,    no_ack, item.stored,   item.received};
+    delivery d{std::move(item.msg), self_,  consumer_id{}, item.pos,      item.deadline, item.delivery_count,
+               item.redelivered,    no_ack, item.stored,   item.received, in_log};
     tell_lent(d);
     return d;
 }
@@ -480,13 +482,15 @@ void queue::put_back(delivery&& d, coming_back how) {
 }
 
 void queue::requeue(delivery&& d) {
-    release(d.consumer, 1, d.msg->body_bytes());
-    put_back(std::move(d), coming_back::failed);
+    if (!comes_by_the_log(d, coming_back::failed)) [[likely]] {
+        take_back(std::move(d), coming_back::failed);
+    }
 }
 
 void queue::return_seen(delivery&& d) {
-    release(d.consumer, 1, d.msg->body_bytes());
-    put_back(std::move(d), coming_back::seen);
+    if (!comes_by_the_log(d, coming_back::seen)) [[likely]] {
+        take_back(std::move(d), coming_back::seen);
+    }
 }
 
 void queue::bounce(delivery&& d) {
@@ -497,8 +501,18 @@ void queue::bounce(delivery&& d) {
 }
 
 void queue::reject(delivery&& d) {
+    if (!comes_by_the_log(d, coming_back::rejected)) [[likely]] {
+        take_back(std::move(d), coming_back::rejected);
+    }
+}
+
+void queue::take_back(delivery&& d, coming_back how) {
     release(d.consumer, 1, d.msg->body_bytes());
-    die({std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored}, death_reason::rejected);
+    if (how == coming_back::rejected) {
+        die({std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored}, death_reason::rejected);
+    } else {
+        put_back(std::move(d), how);
+    }
 }
 
 // ---- Figures -----------------------------------------------------------------------------------
@@ -593,6 +607,7 @@ std::uint64_t queue::shut_down() {
     order_.clear();
     consumers_.clear();
     active_ = nullptr;
+    returning_.reset();
     record_settled();  // on_settled() will not find it any more
     return count;
 }

@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -54,6 +55,7 @@ public:
     // The message left the queue without being consumed: dead-letter it, or let it go. Must not re-enter
     // the queue (the shard works these off later). When `item.stored` (only with a dead-letter exchange), the queue
     // still holds its record: settle_stored() with consumer 0 once the successor is durable, or there is none.
+    // Without a dead-letter exchange it may come without its message.
     virtual void on_dead(const class queue& q, queue_item&& item, death_reason why) = 0;
     // Consumers on other shards.
     virtual void deliver_remote(const struct remote_consumer& to, delivery&& d) = 0;
@@ -243,7 +245,8 @@ public:
     // Lent, its consumer has it: when it comes back, after a crash too, its delivery says so. False: the log does not
     // have it, so there is nothing that could outlive a crash.
     [[nodiscard]] bool note_received(position pos);
-    // Comes back: requeued into its old place, or rejected (dead-lettered or dropped).
+    // Comes back: requeued into its old place, or rejected (dead-lettered or dropped). Without its message if it is in
+    // the log: it goes on as paged, or waits there until it has been read back, if somebody has to see it.
     void requeue(delivery&& d);
     // Comes back from somebody who only looked: redelivered, and no attempt.
     void return_seen(delivery&& d);
@@ -339,7 +342,7 @@ private:
     // Nobody can take it now.
     [[nodiscard]] enqueue_result line_up(message_ptr&& m, mono_ns deadline);
     void lend(consumer& c, queue_item&& item);
-    void hand_over(consumer& c, queue_item&& item);
+    void hand_over(consumer& c, queue_item&& item, bool in_log = false);
     void store(queue_item&& item);
     void store_stored(lane& l, queue_item&& item);
     [[nodiscard]] lane& lane_of(std::uint8_t priority) noexcept;
@@ -353,7 +356,7 @@ private:
     [[nodiscard]] bool over_length() const noexcept;
     void drop_overflow();
     [[nodiscard]] bool unused() const noexcept;
-    enum class coming_back : std::uint8_t { untouched, seen, failed };
+    enum class coming_back : std::uint8_t { untouched, seen, failed, rejected };
     void put_back(delivery&& d, coming_back how);
     // It is lent no longer, whatever becomes of it.
     void release(consumer_id id, std::uint32_t count, std::uint64_t bytes) noexcept;
@@ -407,7 +410,13 @@ private:
     void note_attempts(const queue_item& item);
     void forget_deadline(position pos);
     [[nodiscard]] bool window_full(const lane& l) const noexcept;
-    void page_out(lane& l, const queue_item& item);
+    void page_out(lane& l, const queue_item& item, std::uint32_t body_bytes);
+    [[nodiscard]] bool comes_by_the_log(delivery& d, coming_back how);
+    void take_back(delivery&& d, coming_back how);
+    void take_back_bare(delivery&& d, coming_back how);
+    void store_paged(lane& l, const queue_item& item, std::uint32_t body_bytes);
+    void fetch_returning();
+    [[nodiscard]] bool take_returning(position pos, message_ptr& m);
     void drop_paged(lane& l, queue_index::place p);
     void find_first_paged(lane& l, position from);
     void join_tail(lane& l);
@@ -491,6 +500,14 @@ private:
     std::unique_ptr<group_lines> groups_;
     bool special_ = false;  // has one of these
     retry_line retries_;
+    // Come back without their messages, which somebody has to see: read back in this order, the first of them now.
+    // Whole ones behind them wait where order is seen.
+    struct bare {
+        delivery d;
+        coming_back how;
+    };
+    std::unique_ptr<std::deque<bare>> returning_;
+    std::size_t returning_asked_ = 0;
     mono_ns recovered_at_ = 0;  // 0: it began empty
     std::unique_ptr<rate_window<message_counts>> window_;
     thread_owner owner_;

@@ -157,14 +157,12 @@ bool queue::pump_groups() {
 
 // Settling names positions, whether the log has the message or not: a count would not say which key is free again.
 void queue::lend_grouped(consumer& c, queue_item&& item) {
-    if (item.stored) {
-        static_cast<void>(note_lent(item.pos, c.a.no_ack));
-    }
+    const bool in_log = item.stored && note_lent(item.pos, c.a.no_ack);
     if (c.a.no_ack) {
         static_cast<void>(groups_->lent_is_done(item.pos));
     }
     item.stored = !c.a.no_ack;
-    hand_over(c, std::move(item));
+    hand_over(c, std::move(item), in_log);
 }
 
 // For get(): one whose key nobody has. False: there is none in memory.

@@ -1,5 +1,6 @@
 #include "broker/core/queue.hpp"
 
+#include "broker/base/assert.hpp"
 #include "broker/base/give_back.hpp"
 #include "broker/base/log.hpp"
 
@@ -155,6 +156,7 @@ std::uint64_t queue::own_bytes() const noexcept {
     }
     sum += groups_ == nullptr ? 0 : groups_->bytes();
     sum += dedup_ == nullptr ? 0 : dedup_->footprint();
+    sum += returning_ == nullptr ? 0 : returning_->size() * sizeof(bare);
     return sum;
 }
 
@@ -245,7 +247,7 @@ void queue::store_stored(lane& l, queue_item&& item) {
     item_ring& ring = to_tail ? l.tail : l.head;
     const bool at_end = ring.empty() || ring.back().pos < item.pos;
     if (item.stored && (to_tail || (at_end && window_full(l)))) {
-        page_out(l, item);
+        page_out(l, item, item.msg->body_bytes());
         return;
     }
     if (item.stored) {
@@ -258,12 +260,12 @@ void queue::store_stored(lane& l, queue_item&& item) {
     }
 }
 
-void queue::page_out(lane& l, const queue_item& item) {
+void queue::page_out(lane& l, const queue_item& item, std::uint32_t body_bytes) {
     const auto p = *l.index.find(item.pos);
     l.index.set_attempts(p, item.delivery_count, item.redelivered);
     l.index.set_state(*l.index.find(item.pos), entry_state::paged);
     ++paged_;
-    paged_bytes_ += item.msg->body_bytes();
+    paged_bytes_ += body_bytes;
     if (item.pos < l.first_paged) {
         if (l.first_paged == nowhere) {
             l.low_water = l.head.size() / 2;
@@ -373,10 +375,13 @@ void queue::on_fetched(position pos, message_ptr m) {
         return;
     }
     --fetching_;
-    take_fetched(pos, std::move(m));
+    if (!take_returning(pos, m)) [[likely]] {
+        take_fetched(pos, std::move(m));
+    }
     if (fetching_ != 0) {
         return;
     }
+    fetch_returning();
     if (with_deadline_ != 0) {
         drop_expired();
     }
@@ -419,6 +424,8 @@ void queue::on_damaged(lane& l, queue_index::place p) {
     if (e.state == entry_state::doomed) {
         --doomed_;
         forget({&l, p});
+    } else if (e.state == entry_state::lent) {
+        forget({&l, p});
     } else {
         drop_paged(l, p);
     }
@@ -434,6 +441,137 @@ void queue::doom(lane& l, queue_index::place p) {
     ++fetching_;
     const journal::wanted one{e.pos, e.where};
     keeping_.log->fetch(keeping_.uid, {&one, 1});
+}
+
+// ---- What comes back without its message ---------------------------------------------------------
+
+bool queue::comes_by_the_log(delivery& d, coming_back how) {
+    if (d.msg && returning_ == nullptr) [[likely]] {
+        return false;
+    }
+    if (!d.msg) {
+        take_back_bare(std::move(d), how);
+        return true;
+    }
+    if (how != coming_back::rejected && groups_ == nullptr) {
+        return false;
+    }
+    note_attempts({{}, d.pos, d.deadline, d.delivery_count, true, true, d.received});  // as below
+    returning_->push_back({std::move(d), how});
+    return true;
+}
+
+// Ready again, it is paged as if it had never been in memory. Only those whose message somebody has to see (a
+// dead-letter exchange, a line of retries, a group's key) stay lent until that has been read.
+void queue::take_back_bare(delivery&& d, coming_back how) {
+    const found f = locate(d.pos);
+    if (!f) {
+        LINNET_DEBUG_ASSERT(false, "position {} came back without its message, which is not in the log", d.pos);
+        release(d.consumer, 1, 0);
+        return;
+    }
+    const auto& s = spec_.settings;
+    const std::uint32_t body_bytes = f.in->index.get(f.at).body_bytes;
+    const bool failed = how == coming_back::failed;
+    queue_item item{{}, d.pos, d.deadline, d.delivery_count, true, true, d.received};
+    const bool worn_out = failed && s.delivery_limit && item.delivery_count + 1 > *s.delivery_limit;
+    const bool expired = item.deadline != 0 && item.deadline <= context_.now();
+    const bool ends = how == coming_back::rejected || worn_out || expired;
+    if (groups_ != nullptr || (failed && s.retry) || (ends && s.dead_letter_exchange)) {
+        note_attempts(item);  // should the end come first: it has been delivered
+        if (returning_ == nullptr) {
+            returning_ = std::make_unique<std::deque<bare>>();
+        }
+        returning_->push_back({std::move(d), how});
+        fetch_returning();
+        return;
+    }
+    release(d.consumer, 1, body_bytes);
+    if (ends) {
+        die(std::move(item), how == coming_back::rejected ? death_reason::rejected
+                             : worn_out                   ? death_reason::delivery_limit
+                                                          : death_reason::expired);
+        return;
+    }
+    item.delivery_count += failed ? 1 : 0;
+    note_attempts(item);
+    if (item.deadline == 0) {
+        forget_deadline(item.pos);
+    }
+    store_paged(*locate(item.pos).in, item, body_bytes);
+    drop_overflow();
+    if (with_deadline_ != 0) {
+        arm_timer();
+    }
+}
+
+// What stands behind it in memory at the head stands behind something paged now.
+void queue::store_paged(lane& l, const queue_item& item, std::uint32_t body_bytes) {
+    while (!l.head.empty() && l.head.back().pos > item.pos) {
+        queue_item later = l.head.pop_back();
+        if (later.stored) {
+            page_out(l, later, later.msg->body_bytes());
+        } else {
+            l.tail.insert(std::move(later));
+        }
+    }
+    ++ready_;
+    ready_bytes_ += body_bytes;
+    if (item.deadline != 0) {
+        ++with_deadline_;
+        watch_again(l, item.pos, item.deadline);
+    }
+    page_out(l, item, body_bytes);
+}
+
+// A window of them at a time.
+void queue::fetch_returning() {
+    if (returning_ == nullptr || returning_asked_ != 0) {
+        return;
+    }
+    std::vector<journal::wanted> which;
+    std::uint64_t bytes = 0;
+    for (const bare& b : *returning_) {
+        if (which.size() == keeping_.window_messages || bytes >= keeping_.window_bytes) {
+            break;
+        }
+        if (!b.d.msg) {
+            const auto e = entry_of(b.d.pos);
+            which.push_back({b.d.pos, e->where});
+            bytes += e->body_bytes;
+        }
+    }
+    returning_asked_ = which.size();
+    fetching_ += which.size();
+    keeping_.log->fetch(keeping_.uid, which);
+}
+
+// It was one of those: it goes on, and what waited behind it.
+bool queue::take_returning(position pos, message_ptr& m) {
+    if (returning_asked_ == 0 || returning_->front().d.pos != pos) [[likely]] {
+        return false;
+    }
+    --returning_asked_;
+    if (m) {
+        returning_->front().d.msg = std::move(m);
+    } else {
+        const found f = locate(pos);
+        release(returning_->front().d.consumer, 1, f.in->index.get(f.at).body_bytes);
+        if (groups_ != nullptr) {
+            static_cast<void>(groups_->lent_is_done(pos));
+        }
+        on_damaged(*f.in, f.at);
+        returning_->pop_front();
+    }
+    while (!returning_->empty() && returning_->front().d.msg) {
+        bare b = std::move(returning_->front());
+        returning_->pop_front();
+        take_back(std::move(b.d), b.how);
+    }
+    if (returning_->empty()) {
+        returning_.reset();
+    }
+    return true;
 }
 
 // ---- Letting go --------------------------------------------------------------------------------
@@ -488,7 +626,7 @@ void queue::spill(lane& l, queue_item&& item) {
         const message_place place{keeping_.uid | fleeting_owner, item.pos, item.delivery_count};
         note(item, keeping_.log->record_message(*item.msg, context_.wall_now(), {&place, 1}), entry_state::resident);
     }
-    page_out(l, item);
+    page_out(l, item, item.msg->body_bytes());
 }
 
 std::uint64_t queue::purge() {

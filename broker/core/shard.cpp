@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t congestion_commands = 4096;  // waiting for a full ring
 constexpr mono_ns alarm_period = 20 * ns_per_ms;
+// Within an eighth of the budget it is looked at so often: a publisher fills a megabyte in a few milliseconds.
+constexpr mono_ns alarm_period_near = ns_per_ms;
 
 }  // namespace
 
@@ -113,10 +115,12 @@ bool shard::end_turn() {
         static_cast<void>(parts_.domain().reclaim());
     }
     // Each of them: what one shard fills, an idle one would notice late.
-    if (now_ - s.alarm_checked >= alarm_period) {
+    if (now_ - s.alarm_checked >= (s.near_budget ? alarm_period_near : alarm_period)) {
         s.alarm_checked = now_;
         s.tell_memory();
         parts_.update_memory_alarm();
+        const std::uint64_t budget = parts_.options().memory_high_bytes;
+        s.near_budget = budget != 0 && parts_.held_bytes() > budget - budget / 8;
     }
     if (const alarms now = active_alarms(); now != s.alarms_seen) {
         s.alarms_seen = now;
@@ -301,10 +305,11 @@ void shard::settle(std::span<delivery> batch, settlement how) {
         if (how == settlement::accepted) {
             for (; i < end; ++i) {
                 auto& d = batch[i];
+                const std::uint32_t bytes = d.msg ? d.msg->body_bytes() : 0;
                 if (d.stored) {
-                    settle_stored(q, d.consumer, {&d.pos, 1}, d.msg->body_bytes());
+                    settle_stored(q, d.consumer, {&d.pos, 1}, bytes);
                 } else {
-                    settle_accepted(q, d.consumer, 1, d.msg->body_bytes());
+                    settle_accepted(q, d.consumer, 1, bytes);
                 }
                 d.msg.reset();
             }

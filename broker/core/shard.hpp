@@ -299,6 +299,9 @@ public:
     // More waits to be written to a log than should: whoever makes that more is to wait until it has gone, that is
     // whose input lets stored_messages() rise. Others go on: a slow disk is no matter of theirs.
     [[nodiscard]] bool logs_congested() const noexcept;
+    // At the last turn's end queues had to let messages go that the log has: who holds such a delivery should, too
+    // (delivery::in_log).
+    [[nodiscard]] bool is_short_of_memory() const noexcept;
     // How many messages went into this shard's logs so far.
     [[nodiscard]] std::uint64_t stored_messages() const noexcept;
 

@@ -630,7 +630,9 @@ void shard_state::give_back(shard_id owner, give_back_kind how, std::vector<deli
         return;
     }
     for (auto& d : batch) {
-        d.msg.get()->mark_shared();
+        if (d.msg) [[likely]] {
+            d.msg.get()->mark_shared();
+        }
     }
     transaction_shards |= std::uint64_t{in_transaction} << owner.value;
     auto moved = std::make_unique<std::vector<delivery>>(std::move(batch));

@@ -68,7 +68,7 @@ void shard_state::note_step(flight_step what, const message& m, vhost_id v, queu
 }
 
 void shard_state::note_death(const queue& q, const queue_item& item, death_reason why) {
-    if (item.msg->traits().identified) [[unlikely]] {
+    if (item.msg && item.msg->traits().identified) [[unlikely]] {
         note_step(step_of(why), *item.msg, q.spec().vhost, q.self(), item.pos, {});
     }
 }

@@ -16,9 +16,11 @@ constexpr std::uint64_t queue_bytes = sizeof(queue) + 1536;
 constexpr std::uint64_t relief_bytes_a_turn = 4 * 1024 * 1024;
 // While so much waits to be written, nothing is added to it: those who wait for their confirms come first. Near the
 // budget it may be more, but never so much that the log is congested by it. Where the disk cannot follow, memory fills
-// up; what the log has already, goes in any case.
+// up; what the log has already, goes in any case. Of a small budget all logs together take a part at most, for what
+// waits to be written is memory, too.
 constexpr std::uint64_t unwritten_bytes_max = 4 * 1024 * 1024;
 constexpr std::uint64_t unwritten_bytes_max_when_short = 12 * 1024 * 1024;
+constexpr std::uint64_t unwritten_part = 16;
 constexpr std::size_t queues_a_turn = 4096;
 
 }  // namespace
@@ -56,19 +58,25 @@ std::uint64_t shard_state::memory_excess() const noexcept {
     return held - std::min(held, mark);
 }
 
+bool shard::is_short_of_memory() const noexcept { return state_->short_of_memory; }
+
 // From that half on queues spill, one after the other; publishers are held back only at the whole of it.
 bool shard_state::relieve() {
+    short_of_memory = false;
     if (stores.empty()) [[unlikely]] {
         return false;
     }
     const std::uint64_t excess = memory_excess();
+    short_of_memory = excess != 0;
     if (excess == 0) [[likely]] {
         return false;
     }
     const std::uint64_t budget = parts.options().memory_high_bytes;
     const std::uint64_t held = parts.held_bytes();
     const bool spares = held <= budget - budget / 16;
-    const std::uint64_t unwritten = held > budget - budget / 8 ? unwritten_bytes_max_when_short : unwritten_bytes_max;
+    const std::uint64_t share = budget / unwritten_part / std::max<std::uint64_t>(parts.options().logs, 1);
+    const std::uint64_t unwritten = held > budget - budget / 8 ? std::min(unwritten_bytes_max_when_short, share)
+                                                               : std::min(unwritten_bytes_max, share / 2);
     const auto behind = [=](const stored_log& s) { return s.log->end() - s.log->durable() > unwritten; };
     const bool follows = !std::ranges::any_of(stores, behind) && !self.logs_congested();
     const auto what = follows ? queue::gives::all : queue::gives::stored;

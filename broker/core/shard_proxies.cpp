@@ -44,7 +44,8 @@ void shard_state::deliver_remote(const remote_consumer& to, delivery&& d) {
                                 d.redelivered,
                                 d.no_ack,
                                 d.stored,
-                                d.received}});
+                                d.received,
+                                d.in_log}});
 }
 
 void shard_state::cancel_remote(const remote_consumer& to, cancel_reason why) {
@@ -62,7 +63,8 @@ void shard_state::receive_delivery(shard_id from, const deliver_command& c) {
                c.redelivered,
                c.no_ack,
                c.stored,
-               c.received};
+               c.received,
+               c.in_log};
     note_arrival(*d.msg);
     auto* p = proxies.find(c.proxy_slot, c.proxy_generation);
     if (p == nullptr) {

@@ -155,6 +155,8 @@ struct shard_state final : queue_context, delay_context {
     [[nodiscard]] std::uint64_t memory_excess() const noexcept;
     // Above half of the memory budget: queues put what they hold into the log. True: it gave something back.
     bool relieve();
+    bool short_of_memory = false;  // at its last look
+    bool near_budget = false;      // likewise, at the alarm's
     // To the budget, what this shard holds beside messages and output.
     void tell_memory();
     void pump_queues();

@@ -272,6 +272,7 @@ private:
     void settle_one(unacked_window::slot& s, std::uint64_t tag, core::settlement how);
     void ack(unacked_window::slot& s);
     void give_back(std::vector<core::delivery>& batch, core::settlement how);
+    void keep_unacked(core::delivery&& d, core::queue_type from);
     void returned(const core::delivery& d) noexcept;
     void flush_acks();
     void requeue_all();

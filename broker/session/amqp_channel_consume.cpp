@@ -261,6 +261,14 @@ void amqp_channel::on(const amqp::basic_qos& m) {
 
 // ---- Deliveries --------------------------------------------------------------------------------
 
+// A consumer may hold any number of them: beyond what memory has room for, their queues' log has the messages.
+void amqp_channel::keep_unacked(core::delivery&& d, core::queue_type from) {
+    if (d.in_log && session_.shard().is_short_of_memory()) [[unlikely]] {
+        d.msg.reset();
+    }
+    unacked_.push(std::move(d), session_.age_s(), from);
+}
+
 void amqp_channel::on_delivery(std::uint64_t tag, core::delivery&& d) {
     auto* const c = consumer_of(tag);
     if (c == nullptr || closing_) [[unlikely]] {
@@ -291,7 +299,7 @@ void amqp_channel::on_delivery(std::uint64_t tag, core::delivery&& d) {
         return;
     }
     ++c->counts->consumed;
-    unacked_.push(std::move(d), session_.age_s(), c->type);
+    keep_unacked(std::move(d), c->type);
     ++lent_;
     if (prefetch_channel_ != 0 && lent_ >= prefetch_channel_) {
         ready_ = false;
@@ -381,7 +389,7 @@ void amqp_channel::got(core::got_message&& g, const amqp_continuation& t) {
     if (t.no_wait) {
         unacked_.push_hole();
     } else {
-        unacked_.push(std::move(d), session_.age_s(), type);
+        keep_unacked(std::move(d), type);
         if (session_.settings().consumer_timeout != 0) {
             session_.watch_timeouts();
         }

@@ -89,14 +89,15 @@ void amqp_channel::ack(unacked_window::slot& s) {
         acks_.consumer = d.consumer;
         acks_.type = s.from;
     }
+    const std::uint32_t bytes = d.msg ? d.msg->body_bytes() : 0;
     if (d.stored) [[unlikely]] {
         acks_.stored.push_back(d.pos);
-        acks_.stored_bytes += d.msg->body_bytes();
+        acks_.stored_bytes += bytes;
     } else {
         ++acks_.count;
-        acks_.bytes += d.msg->body_bytes();
+        acks_.bytes += bytes;
     }
-    if (d.msg->traits().identified) [[unlikely]] {
+    if (d.msg && d.msg->traits().identified) [[unlikely]] {
         session_.shard().note_accepted(session_.vhost_id(), d);
     }
     returned(d);

@@ -337,7 +337,11 @@ private:
             const bool consumers = d.consumer != consumer_id{};
             // The model counts those of the consumer alone, and of the present one.
             const auto in_flight = model_.in_flight;
-            switch (any(6)) {
+            const auto what = any(6);
+            if (what != 2 && d.in_log && any(3) == 0) {
+                d.msg.reset();  // as one does who is short of memory
+            }
+            switch (what) {
                 case 0:
                     real_.q->requeue(std::move(d));
                     model_.put_back(body, true);

@@ -31,7 +31,7 @@ public:
     [[nodiscard]] wall_ns wall_now() const noexcept override { return time + wall_offset; }
     [[nodiscard]] timer_wheel& timers() noexcept override { return wheel; }
     void on_dead(const queue&, queue_item&& item, death_reason why) override {
-        dead.push_back({body_of(*item.msg), why, item.pos, item.stored});
+        dead.push_back({item.msg ? body_of(*item.msg) : std::string(), why, item.pos, item.stored});
         item.msg.reset();
     }
     void deliver_remote(const remote_consumer&, delivery&& d) override { remote.push_back(std::move(d)); }

@@ -75,10 +75,11 @@ public:
         return *q->attach(std::move(a));
     }
     void settle(const delivery& d) {
+        const std::uint32_t bytes = d.msg ? d.msg->body_bytes() : 0;
         if (d.stored) {
-            q->settle_stored(d.consumer, {&d.pos, 1}, d.msg->body_bytes());
+            q->settle_stored(d.consumer, {&d.pos, 1}, bytes);
         } else {
-            q->settle(d.consumer, 1, d.msg->body_bytes());
+            q->settle(d.consumer, 1, bytes);
         }
     }
     // Until nothing moves any more. What the last pump() has recorded is durable by then, too: a shard flushes at the

@@ -48,7 +48,7 @@ class Publishing:
 
     def __init__(self, channel, exchange, key, **properties):
         self.method = amqp.method_frame(channel, "basic.publish", exchange=exchange, routing_key=key)
-        header = amqp.content_header(0, delivery_mode=2, **properties)
+        header = amqp.content_header(0, **{"delivery_mode": 2, **properties})
         self.before, self.after = _HEAD.pack(2, channel, len(header)) + header[:4], header[12:] + b"\xce"
         self.channel = channel
 

@@ -1,0 +1,183 @@
+#include "tests/core/stored_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+// Deliveries that come back without their messages, which whoever held them has let go (delivery::in_log).
+
+namespace linnet::core {
+namespace {
+
+// Lent to `sink`, and let go by it.
+std::vector<delivery> bare(fake_sink& sink) {
+    std::vector<delivery> all = std::move(sink.got);
+    sink.got.clear();
+    for (auto& d : all) {
+        EXPECT_TRUE(d.in_log);
+        d.msg.reset();
+    }
+    return all;
+}
+
+// Highest first, as a shard has it.
+template <class F>
+void back_to_front(std::vector<delivery>& all, F&& f) {
+    while (!all.empty()) {
+        f(std::move(all.back()));
+        all.pop_back();
+    }
+}
+
+TEST(BareDelivery, WhatComesBackBareIsReadWhenItsTurnComes) {
+    stored_queue s({}, 10);
+    fake_sink sink;
+    auto c = s.consume(sink, 30);
+    for (int i = 0; i < 60; ++i) {
+        s.put(std::to_string(i), i % 3 != 0 || i < 30);  // some of those behind are not in the log
+    }
+    s.turns();
+    auto lent = bare(sink);
+    ASSERT_EQ(lent.size(), 30U);
+    s.q->detach(c);
+    back_to_front(lent, [&](delivery&& d) { s.q->requeue(std::move(d)); });
+    EXPECT_EQ(s.q->unacked_count(), 0U);
+    EXPECT_EQ(s.q->unacked_bytes(), 0U);
+    EXPECT_EQ(s.q->ready_count(), 60U);
+    s.consume(sink);
+    s.turns();
+    ASSERT_EQ(sink.got.size(), 60U);
+    for (int i = 0; i < 60; ++i) {
+        const auto& d = sink.got[static_cast<std::size_t>(i)];
+        EXPECT_EQ(body_of(*d.msg), std::to_string(i));
+        EXPECT_EQ(d.redelivered, i < 30);
+        EXPECT_EQ(d.delivery_count, i < 30 ? 1U : 0U);
+    }
+}
+
+TEST(BareDelivery, AnAckOfABareOneSettlesIt) {
+    stored_queue s;
+    fake_sink sink;
+    s.consume(sink);
+    s.put("a");
+    auto lent = bare(sink);
+    s.settle(lent.front());
+    s.turns();
+    EXPECT_EQ(s.q->unacked_count(), 0U);
+    EXPECT_EQ(s.q->unacked_bytes(), 0U);
+    EXPECT_EQ(s.live_bytes(), 0U);
+}
+
+TEST(BareDelivery, ADeadLetterExchangeSeesWhatWasRejectedBare) {
+    queue_settings settings;
+    settings.dead_letter_exchange = "dlx";
+    stored_queue s(settings, 4);
+    fake_sink sink;
+    s.consume(sink);
+    for (int i = 0; i < 50; ++i) {
+        s.put(std::to_string(i));
+    }
+    s.turns();
+    auto lent = bare(sink);
+    ASSERT_EQ(lent.size(), 50U);
+    for (auto& d : lent) {
+        s.q->reject(std::move(d));
+    }
+    s.turns();
+    ASSERT_EQ(s.shard.dead.size(), 50U);
+    for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(s.shard.dead[static_cast<std::size_t>(i)].body, std::to_string(i));
+        EXPECT_EQ(s.shard.dead[static_cast<std::size_t>(i)].why, death_reason::rejected);
+    }
+    EXPECT_EQ(s.q->unacked_count(), 0U);
+}
+
+TEST(BareDelivery, DeadLettersKeepTheirOrderWhoeverHasLetGo) {
+    queue_settings settings;
+    settings.dead_letter_exchange = "dlx";
+    stored_queue s(settings, 4);
+    fake_sink sink;
+    s.consume(sink);
+    for (int i = 0; i < 50; ++i) {
+        s.put(std::to_string(i), i % 5 != 0);
+    }
+    s.turns();
+    ASSERT_EQ(sink.got.size(), 50U);
+    for (auto& d : sink.got) {
+        if (d.in_log && d.pos % 3 == 0) {
+            d.msg.reset();
+        }
+        s.q->reject(std::move(d));
+    }
+    s.turns();
+    ASSERT_EQ(s.shard.dead.size(), 50U);
+    for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(s.shard.dead[static_cast<std::size_t>(i)].body, std::to_string(i));
+    }
+    EXPECT_EQ(s.q->unacked_count(), 0U);
+}
+
+TEST(BareDelivery, ARetryOfABareOneWaitsAndComes) {
+    queue_settings settings;
+    settings.retry = retry_policy{.base = ns_per_s};
+    stored_queue s(settings, 4);
+    fake_sink sink;
+    s.consume(sink);
+    s.put("a");
+    auto lent = bare(sink);
+    s.q->requeue(std::move(lent.front()));
+    s.turns();
+    EXPECT_EQ(s.q->delayed_count(), 1U);
+    s.shard.advance(2 * ns_per_s);
+    s.turns();
+    ASSERT_EQ(sink.got.size(), 1U);
+    EXPECT_EQ(body_of(*sink.got[0].msg), "a");
+    EXPECT_EQ(sink.got[0].delivery_count, 1U);
+}
+
+TEST(BareDelivery, AGroupTakesThemBackInOrder) {
+    queue_settings settings;
+    settings.group_by = "routing-key";
+    stored_queue s(settings, 4);
+    fake_sink sink;
+    auto c = s.consume(sink);
+    for (int i = 0; i < 20; ++i) {
+        s.put(std::to_string(i));
+    }
+    s.turns();
+    auto lent = bare(sink);
+    ASSERT_EQ(lent.size(), 20U);
+    s.q->detach(c);
+    fake_sink other;
+    s.consume(other);
+    back_to_front(lent, [&](delivery&& d) { s.q->requeue(std::move(d)); });
+    s.turns();
+    ASSERT_EQ(other.got.size(), 20U);
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(body_of(*other.got[static_cast<std::size_t>(i)].msg), std::to_string(i));
+        EXPECT_TRUE(other.got[static_cast<std::size_t>(i)].redelivered);
+    }
+}
+
+// An end may come before the message.
+TEST(BareDelivery, WhatWaitsToBeReadBackIsKnownToHaveBeenDelivered) {
+    queue_settings settings;
+    settings.dead_letter_exchange = "dlx";
+    stored_queue s(settings);
+    fake_sink sink;
+    s.consume(sink);
+    s.put("a");
+    s.turns();
+    auto lent = bare(sink);
+    const position pos = lent.front().pos;
+    EXPECT_EQ(s.q->attempts(pos) & had_bit, 0U);
+    const auto before = s.log->end();
+    s.q->reject(std::move(lent.front()));
+    EXPECT_NE(s.q->attempts(pos) & had_bit, 0U);
+    EXPECT_EQ(s.records_since(before), 1U);
+}
+
+}  // namespace
+}  // namespace linnet::core
