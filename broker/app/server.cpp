@@ -309,7 +309,9 @@ void server::set_index_swap(core::shard& s) {
     if (store_ == nullptr) {
         return;
     }
-    const auto budget = std::max(broker_->options().memory_high_bytes / index_part, index_bytes_min);
+    const std::uint64_t memory = broker_->options().memory_high_bytes;
+    const std::uint64_t budget = memory == 0 ? broker_->shard_count() * index_bytes_min
+                                             : std::max(memory / index_part, index_bytes_min);
     auto swap = store::swap_file::open(store_->path(), budget / broker_->shard_count());
     if (!swap) {
         log::warning({.domain = "store"}, "{}", swap.error());

@@ -8,9 +8,9 @@
 
 namespace linnet::core {
 
-// A message lent to a consumer until it is settled. It goes back to its queue whole, so that a queue
-// keeps nothing for what it has lent but a count. Or without its message, if the log has that: who holds it may let the
-// message go once it is sent, and does when memory is short (shard::is_short_of_memory).
+// A message lent to a consumer until it is settled. It goes back to its queue, so that a queue keeps nothing for what
+// it has lent but a count: whole, or without its message if the log has that. Who holds it may let the message go once
+// it is sent, and does when memory is short (shard::is_short_of_memory).
 struct delivery {
     message_ptr msg;
     queue_handle queue;

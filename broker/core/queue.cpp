@@ -416,7 +416,7 @@ std::optional<delivery> queue::get(bool no_ack) {
     if (item.stored) {
         item.stored = note_lent(item.pos, no_ack);
     }
-    const bool in_log = item.stored;
+    const bool in_log = item.stored && groups_ == nullptr;
     item.stored |= groups_ != nullptr && !no_ack;
     delivery d{std::move(item.msg), self_,  consumer_id{}, item.pos,      item.deadline, item.delivery_count,
                item.redelivered,    no_ack, item.stored,   item.received, in_log};
@@ -507,7 +507,9 @@ void queue::reject(delivery&& d) {
 }
 
 void queue::take_back(delivery&& d, coming_back how) {
-    release(d.consumer, 1, d.msg->body_bytes());
+    if (how != coming_back::untouched) {  // what has waited for a retry was released then
+        release(d.consumer, 1, d.msg->body_bytes());
+    }
     if (how == coming_back::rejected) {
         die({std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored}, death_reason::rejected);
     } else {

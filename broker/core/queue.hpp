@@ -113,8 +113,8 @@ enum class admission : std::uint8_t {
 // The only buffer of the broker: an ordered line of messages that consumers compete for.
 //
 // A message goes straight to a consumer that can take it; only what nobody can take yet is stored. What is
-// lent leaves the queue whole (see delivery) and comes back with settle() or give_back(), there into its
-// old place by its position, so that order survives a requeue.
+// lent leaves the queue (see delivery) until it is settled or comes back, then into its old place by its position, so
+// that order survives a requeue.
 //
 // What the log has is in an index as well, until it is settled. A long queue keeps a window at its head in
 // memory; what lies behind exists in the index alone ("paged") and is read back before consumers get there. Messages
@@ -246,7 +246,7 @@ public:
     // have it, so there is nothing that could outlive a crash.
     [[nodiscard]] bool note_received(position pos);
     // Comes back: requeued into its old place, or rejected (dead-lettered or dropped). Without its message if it is in
-    // the log: it goes on as paged, or waits there until it has been read back, if somebody has to see it.
+    // the log: it goes on as paged, or stays lent until it has been read back for a dead-letter exchange.
     void requeue(delivery&& d);
     // Comes back from somebody who only looked: redelivered, and no attempt.
     void return_seen(delivery&& d);
@@ -414,6 +414,9 @@ private:
     [[nodiscard]] bool comes_by_the_log(delivery& d, coming_back how);
     void take_back(delivery&& d, coming_back how);
     void take_back_bare(delivery&& d, coming_back how);
+    [[nodiscard]] std::optional<death_reason> end_of(const delivery& d, coming_back how) const noexcept;
+    void wait_to_return(delivery&& d, coming_back how);
+    void end_pause_bare(queue_item&& item);
     void store_paged(lane& l, const queue_item& item, std::uint32_t body_bytes);
     void fetch_returning();
     [[nodiscard]] bool take_returning(position pos, message_ptr& m);
@@ -500,8 +503,8 @@ private:
     std::unique_ptr<group_lines> groups_;
     bool special_ = false;  // has one of these
     retry_line retries_;
-    // Come back without their messages, which somebody has to see: read back in this order, the first of them now.
-    // Whole ones behind them wait where order is seen.
+    // Come back without their messages, and a dead-letter exchange has to see them: read back in this order, the first
+    // of them now. Whole ones of that kind that come behind them wait for them.
     struct bare {
         delivery d;
         coming_back how;

@@ -157,12 +157,14 @@ bool queue::pump_groups() {
 
 // Settling names positions, whether the log has the message or not: a count would not say which key is free again.
 void queue::lend_grouped(consumer& c, queue_item&& item) {
-    const bool in_log = item.stored && note_lent(item.pos, c.a.no_ack);
+    if (item.stored) {
+        static_cast<void>(note_lent(item.pos, c.a.no_ack));
+    }
     if (c.a.no_ack) {
         static_cast<void>(groups_->lent_is_done(item.pos));
     }
     item.stored = !c.a.no_ack;
-    hand_over(c, std::move(item), in_log);
+    hand_over(c, std::move(item));
 }
 
 // For get(): one whose key nobody has. False: there is none in memory.
@@ -276,7 +278,9 @@ void queue::end_pauses() {
     bool any = false;
     while (auto item = retries_.take_due(now)) {
         any = true;
-        if (item->deadline != 0 && item->deadline <= now) {
+        if (!item->msg) {
+            end_pause_bare(std::move(*item));
+        } else if (item->deadline != 0 && item->deadline <= now) {
             die(std::move(*item), death_reason::expired);
         } else {
             store_back(std::move(*item));

@@ -381,7 +381,12 @@ void queue::on_fetched(position pos, message_ptr m) {
     if (fetching_ != 0) {
         return;
     }
-    fetch_returning();
+    // In turn with what consumers wait for.
+    if (lane* l = head_lane(); returning_ != nullptr && l != nullptr && l->head.empty()) {
+        load(*l);
+    } else {
+        fetch_returning();
+    }
     if (with_deadline_ != 0) {
         drop_expired();
     }
@@ -445,6 +450,24 @@ void queue::doom(lane& l, queue_index::place p) {
 
 // ---- What comes back without its message ---------------------------------------------------------
 
+// Why it does not become ready again, if so.
+std::optional<death_reason> queue::end_of(const delivery& d, coming_back how) const noexcept {
+    const auto& s = spec_.settings;
+    if (how == coming_back::rejected) {
+        return death_reason::rejected;
+    }
+    const std::uint32_t attempts = d.delivery_count + 1;
+    const bool failed = how == coming_back::failed;
+    if (failed && ((s.delivery_limit && attempts > *s.delivery_limit) || (s.retry && s.retry->exhausted(attempts)))) {
+        return death_reason::delivery_limit;
+    }
+    const bool pauses = failed && s.retry && s.retry->pause_after(attempts) != 0;
+    if (!pauses && d.deadline != 0 && d.deadline <= context_.now()) {
+        return death_reason::expired;
+    }
+    return std::nullopt;
+}
+
 bool queue::comes_by_the_log(delivery& d, coming_back how) {
     if (d.msg && returning_ == nullptr) [[likely]] {
         return false;
@@ -453,16 +476,14 @@ bool queue::comes_by_the_log(delivery& d, coming_back how) {
         take_back_bare(std::move(d), how);
         return true;
     }
-    if (how != coming_back::rejected && groups_ == nullptr) {
+    if (!spec_.settings.dead_letter_exchange || !end_of(d, how)) {
         return false;
     }
-    note_attempts({{}, d.pos, d.deadline, d.delivery_count, true, true, d.received});  // as below
-    returning_->push_back({std::move(d), how});
+    wait_to_return(std::move(d), how);
     return true;
 }
 
-// Ready again, it is paged as if it had never been in memory. Only those whose message somebody has to see (a
-// dead-letter exchange, a line of retries, a group's key) stay lent until that has been read.
+// Ready again, it is paged as if it had never been in memory; or it waits for its next attempt as it is.
 void queue::take_back_bare(delivery&& d, coming_back how) {
     const found f = locate(d.pos);
     if (!f) {
@@ -470,31 +491,29 @@ void queue::take_back_bare(delivery&& d, coming_back how) {
         release(d.consumer, 1, 0);
         return;
     }
-    const auto& s = spec_.settings;
-    const std::uint32_t body_bytes = f.in->index.get(f.at).body_bytes;
-    const bool failed = how == coming_back::failed;
-    queue_item item{{}, d.pos, d.deadline, d.delivery_count, true, true, d.received};
-    const bool worn_out = failed && s.delivery_limit && item.delivery_count + 1 > *s.delivery_limit;
-    const bool expired = item.deadline != 0 && item.deadline <= context_.now();
-    const bool ends = how == coming_back::rejected || worn_out || expired;
-    if (groups_ != nullptr || (failed && s.retry) || (ends && s.dead_letter_exchange)) {
-        note_attempts(item);  // should the end come first: it has been delivered
-        if (returning_ == nullptr) {
-            returning_ = std::make_unique<std::deque<bare>>();
-        }
-        returning_->push_back({std::move(d), how});
+    const auto end = end_of(d, how);
+    if (end && spec_.settings.dead_letter_exchange) {
+        wait_to_return(std::move(d), how);
         fetch_returning();
         return;
     }
+    const std::uint32_t body_bytes = f.in->index.get(f.at).body_bytes;
     release(d.consumer, 1, body_bytes);
-    if (ends) {
-        die(std::move(item), how == coming_back::rejected ? death_reason::rejected
-                             : worn_out                   ? death_reason::delivery_limit
-                                                          : death_reason::expired);
+    queue_item item{{}, d.pos, d.deadline, d.delivery_count, true, true, d.received};
+    if (end) {
+        die(std::move(item), *end);
         return;
     }
-    item.delivery_count += failed ? 1 : 0;
+    item.delivery_count += how == coming_back::failed ? 1 : 0;
     note_attempts(item);
+    const auto& retry = spec_.settings.retry;
+    if (const mono_ns pause = how == coming_back::failed && retry ? retry->pause_after(item.delivery_count) : 0;
+        pause != 0) {
+        const mono_ns until = context_.now() + pause;
+        retries_.add(item.deadline == 0 ? until : std::min(until, item.deadline), std::move(item));
+        arm_timer();
+        return;
+    }
     if (item.deadline == 0) {
         forget_deadline(item.pos);
     }
@@ -502,6 +521,32 @@ void queue::take_back_bare(delivery&& d, coming_back how) {
     drop_overflow();
     if (with_deadline_ != 0) {
         arm_timer();
+    }
+}
+
+// It stays lent. Should the end of the process come first, it has been delivered.
+void queue::wait_to_return(delivery&& d, coming_back how) {
+    note_attempts({{}, d.pos, d.deadline, d.delivery_count, true, true, d.received});
+    if (returning_ == nullptr) {
+        returning_ = std::make_unique<std::deque<bare>>();
+    }
+    returning_->push_back({std::move(d), how});
+}
+
+// Its next attempt is due.
+void queue::end_pause_bare(queue_item&& item) {
+    const found f = locate(item.pos);
+    if (!f) {
+        return;
+    }
+    if (item.deadline == 0 || item.deadline > context_.now()) {
+        store_paged(*f.in, item, f.in->index.get(f.at).body_bytes);
+    } else if (!spec_.settings.dead_letter_exchange) {
+        die(std::move(item), death_reason::expired);
+    } else {
+        wait_to_return({{}, self_, {}, item.pos, item.deadline, item.delivery_count, true, false, true, item.received},
+                       coming_back::untouched);
+        fetch_returning();
     }
 }
 
@@ -524,9 +569,13 @@ void queue::store_paged(lane& l, const queue_item& item, std::uint32_t body_byte
     page_out(l, item, body_bytes);
 }
 
-// A window of them at a time.
+// A window of them at a time, and none while the log cannot follow: their dead letters are for it to store.
 void queue::fetch_returning() {
-    if (returning_ == nullptr || returning_asked_ != 0) {
+    if (returning_ == nullptr || fetching_ != 0) {
+        return;  // on_fetched() goes on
+    }
+    if (keeping_.log->congested()) {
+        arm_timer();
         return;
     }
     std::vector<journal::wanted> which;
@@ -556,9 +605,8 @@ bool queue::take_returning(position pos, message_ptr& m) {
         returning_->front().d.msg = std::move(m);
     } else {
         const found f = locate(pos);
-        release(returning_->front().d.consumer, 1, f.in->index.get(f.at).body_bytes);
-        if (groups_ != nullptr) {
-            static_cast<void>(groups_->lent_is_done(pos));
+        if (returning_->front().how != coming_back::untouched) {
+            release(returning_->front().d.consumer, 1, f.in->index.get(f.at).body_bytes);
         }
         on_damaged(*f.in, f.at);
         returning_->pop_front();

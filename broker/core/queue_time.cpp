@@ -16,6 +16,8 @@ namespace {
 constexpr auto later = [](const auto& a, const auto& b) { return a.deadline > b.deadline; };
 // Entries of messages that are gone are left in the heap until there are this many more than could be good.
 constexpr std::size_t stale_max = 64;
+// Until somebody looks again whether the log can follow.
+constexpr mono_ns congestion_pause = 10 * ns_per_ms;
 
 }  // namespace
 
@@ -177,6 +179,9 @@ void queue::arm_timer() noexcept {
         }
     }
     next = std::min(next, retries_.next_due());
+    if (returning_ != nullptr && fetching_ == 0) {
+        next = std::min(next, context_.now() + congestion_pause);
+    }
     if (spec_.settings.expires && unused()) {
         next = std::min(next, unused_since_ + *spec_.settings.expires);
     }
@@ -190,6 +195,7 @@ void queue::arm_timer() noexcept {
 void queue::on_timer(mono_ns now) {
     drop_expired();
     end_pauses();
+    fetch_returning();
     if (spec_.settings.expires && unused() && now >= unused_since_ + *spec_.settings.expires) {
         context_.on_unused(*this);
         return;

@@ -21,6 +21,7 @@ constexpr std::uint64_t relief_bytes_a_turn = 4 * 1024 * 1024;
 constexpr std::uint64_t unwritten_bytes_max = 4 * 1024 * 1024;
 constexpr std::uint64_t unwritten_bytes_max_when_short = 12 * 1024 * 1024;
 constexpr std::uint64_t unwritten_part = 16;
+constexpr std::uint64_t written_bytes_a_turn_min = 256 * 1024;
 constexpr std::size_t queues_a_turn = 4096;
 
 }  // namespace
@@ -80,7 +81,8 @@ bool shard_state::relieve() {
     const auto behind = [=](const stored_log& s) { return s.log->end() - s.log->durable() > unwritten; };
     const bool follows = !std::ranges::any_of(stores, behind) && !self.logs_congested();
     const auto what = follows ? queue::gives::all : queue::gives::stored;
-    const std::uint64_t wanted = std::min(excess, relief_bytes_a_turn);
+    const std::uint64_t written = follows ? std::max(share / 2, written_bytes_a_turn_min) : relief_bytes_a_turn;
+    const std::uint64_t wanted = std::min({excess, relief_bytes_a_turn, written});
     const std::size_t slots = queues.slots();
     std::uint64_t freed = 0;
     for (std::size_t looked = 0; looked < std::min(slots, queues_a_turn) && freed < wanted; ++looked) {

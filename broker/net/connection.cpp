@@ -5,6 +5,7 @@
 #include "broker/net/admission.hpp"
 #include "broker/net/reactor.hpp"
 #include "broker/net/tls.hpp"
+#include "broker/net/unsent_bound.hpp"
 
 #include <poll.h>
 
@@ -399,6 +400,7 @@ void connection::close_after_flush() noexcept {
         return;
     }
     phase_ = phase::flushing;
+    lift_unsent_bound(socket_.native_handle());  // our patience is with peers, not with what the kernel takes at once
     start_deadline(patience());
     flush_soon();
 }

@@ -3,6 +3,7 @@
 #include "broker/base/log.hpp"
 #include "broker/net/admission.hpp"
 #include "broker/net/reactor.hpp"
+#include "broker/net/unsent_bound.hpp"
 
 #include <fmt/format.h>
 
@@ -17,14 +18,6 @@
 #include <utility>
 
 namespace linnet::net {
-namespace {
-
-// What the kernel takes of a connection's output beyond what is on its way (as far as the peer's window reaches). Left
-// to itself it takes 4 MiB, in which a thousand peers that do not read have gigabytes of deliveries in memory that no
-// budget sees, and whose bodies wait here for acknowledgements.
-constexpr int unsent_bytes_max = 128 * 1024;
-
-}  // namespace
 
 listener::listener(reactor& r, options o, admission& admitted_by, session_factory make_session)
     : reactor_(r),
@@ -168,7 +161,7 @@ void listener::welcome(tcp_socket socket, const asio::ip::tcp::endpoint& from) {
     // We batch by ourselves: Nagle's algorithm on top stalls on the peer's delayed acknowledgement.
     const int on = 1;
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes_max, sizeof(unsent_bytes_max));
+    bound_unsent(socket.native_handle());
     asio::error_code gone;
     const auto to = socket.local_endpoint(gone);
     if (gone) {

@@ -30,7 +30,8 @@ public:
     [[nodiscard]] mono_ns now() const noexcept override { return time; }
     [[nodiscard]] wall_ns wall_now() const noexcept override { return time + wall_offset; }
     [[nodiscard]] timer_wheel& timers() noexcept override { return wheel; }
-    void on_dead(const queue&, queue_item&& item, death_reason why) override {
+    void on_dead(const queue& q, queue_item&& item, death_reason why) override {
+        EXPECT_TRUE(item.msg || !q.spec().settings.dead_letter_exchange);
         dead.push_back({item.msg ? body_of(*item.msg) : std::string(), why, item.pos, item.stored});
         item.msg.reset();
     }
