@@ -140,7 +140,7 @@ class Announced(unittest.TestCase):
     def test_it_is_waited_for_until_the_deadline(self):
         waiting, heard = {}, {}
         for name, (port, opening, said, _) in WAITED_FOR.items():
-            descriptors = harness.open_descriptors(self.broker.pid)
+            descriptors = harness.idle_descriptors(self.broker.pid)
             answer = self.answer_to(port, opening)
             harness.wait_for(lambda: harness.open_descriptors(self.broker.pid) <= descriptors, 5, "it has gone")
             before = self.memory()
@@ -196,7 +196,7 @@ class Announced(unittest.TestCase):
         self.living.hang_up()
 
     def test_who_is_logged_in_may_take_its_time(self):
-        before, descriptors = self.memory(), harness.open_descriptors(self.broker.pid)
+        before, descriptors = self.memory(), harness.idle_descriptors(self.broker.pid)
         sockets = self.announce("amqp", amqp_content(MESSAGE_MAX))
         self.assert_all_are_there(descriptors)
         self.assert_cheap("an AMQP content", before, LOGGED_IN_BYTES_MAX)
