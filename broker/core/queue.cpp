@@ -151,7 +151,7 @@ void queue::detach(consumer_id id) {
     }
     if (order_.empty() && !closing_) {
         touch();
-        if (spec_.auto_delete) {
+        if (spec_.auto_delete && returning_ == nullptr) {
             context_.on_unused(*this);
         }
     }
@@ -610,6 +610,7 @@ std::uint64_t queue::shut_down() {
     consumers_.clear();
     active_ = nullptr;
     returning_.reset();
+    returning_again_ = 0;
     record_settled();  // on_settled() will not find it any more
     return count;
 }

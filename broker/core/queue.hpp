@@ -511,7 +511,8 @@ private:
     };
     std::unique_ptr<std::deque<bare>> returning_;
     std::size_t returning_asked_ = 0;
-    mono_ns recovered_at_ = 0;  // 0: it began empty
+    mono_ns returning_again_ = 0;  // when to look whether the log can follow; 0: it is not that what they wait for
+    mono_ns recovered_at_ = 0;     // 0: it began empty
     std::unique_ptr<rate_window<message_counts>> window_;
     thread_owner owner_;
 };

@@ -280,6 +280,20 @@ void queue::end_pauses() {
         any = true;
         if (!item->msg) {
             end_pause_bare(std::move(*item));
+        } else if (item->deadline != 0 && item->deadline <= now && returning_ != nullptr &&
+                   spec_.settings.dead_letter_exchange) {
+            const position pos = item->pos;
+            wait_to_return({std::move(item->msg),
+                            self_,
+                            {},
+                            pos,
+                            item->deadline,
+                            item->delivery_count,
+                            true,
+                            false,
+                            item->stored,
+                            item->received},
+                           coming_back::untouched);
         } else if (item->deadline != 0 && item->deadline <= now) {
             die(std::move(*item), death_reason::expired);
         } else {

@@ -16,6 +16,8 @@ namespace {
 
 // shrink() leaves so many at a head: the next consumer need not wait for the disk.
 constexpr std::size_t kept_at_head = 2;
+// Until somebody looks again whether the log can follow.
+constexpr mono_ns congestion_pause = 10 * ns_per_ms;
 // In one record: some hundred KiB at most.
 constexpr std::size_t settled_runs_max = 16 * 1024;
 // For somebody who asks after one message.
@@ -572,12 +574,17 @@ void queue::store_paged(lane& l, const queue_item& item, std::uint32_t body_byte
 // A window of them at a time, and none while the log cannot follow: their dead letters are for it to store.
 void queue::fetch_returning() {
     if (returning_ == nullptr || fetching_ != 0) {
-        return;  // on_fetched() goes on
+        returning_again_ = 0;  // on_fetched() goes on
+        return;
     }
     if (keeping_.log->congested()) {
+        if (const mono_ns now = context_.now(); returning_again_ <= now) {
+            returning_again_ = now + congestion_pause;
+        }
         arm_timer();
         return;
     }
+    returning_again_ = 0;
     std::vector<journal::wanted> which;
     std::uint64_t bytes = 0;
     for (const bare& b : *returning_) {
@@ -618,6 +625,9 @@ bool queue::take_returning(position pos, message_ptr& m) {
     }
     if (returning_->empty()) {
         returning_.reset();
+        if (unused() && had_consumer_ && spec_.auto_delete) {
+            context_.on_unused(*this);  // it stayed for them
+        }
     }
     return true;
 }

@@ -16,8 +16,6 @@ namespace {
 constexpr auto later = [](const auto& a, const auto& b) { return a.deadline > b.deadline; };
 // Entries of messages that are gone are left in the heap until there are this many more than could be good.
 constexpr std::size_t stale_max = 64;
-// Until somebody looks again whether the log can follow.
-constexpr mono_ns congestion_pause = 10 * ns_per_ms;
 
 }  // namespace
 
@@ -179,10 +177,10 @@ void queue::arm_timer() noexcept {
         }
     }
     next = std::min(next, retries_.next_due());
-    if (returning_ != nullptr && fetching_ == 0) {
-        next = std::min(next, context_.now() + congestion_pause);
+    if (returning_again_ != 0) {
+        next = std::min(next, returning_again_);
     }
-    if (spec_.settings.expires && unused()) {
+    if (spec_.settings.expires && unused() && returning_ == nullptr) {
         next = std::min(next, unused_since_ + *spec_.settings.expires);
     }
     if (next == never) {
@@ -196,7 +194,7 @@ void queue::on_timer(mono_ns now) {
     drop_expired();
     end_pauses();
     fetch_returning();
-    if (spec_.settings.expires && unused() && now >= unused_since_ + *spec_.settings.expires) {
+    if (spec_.settings.expires && unused() && returning_ == nullptr && now >= unused_since_ + *spec_.settings.expires) {
         context_.on_unused(*this);
         return;
     }
