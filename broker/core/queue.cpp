@@ -452,7 +452,9 @@ void queue::put_back(delivery&& d, coming_back how) {
         note(item, keeping_.log->record_message(*item.msg, context_.wall_now(), {&place, 1}), entry_state::lent);
         item.stored = true;
     }
-    tell(flight_step::requeued, *item.msg, item.pos, d.consumer);
+    if (item.msg) [[likely]] {
+        tell(flight_step::requeued, *item.msg, item.pos, d.consumer);
+    }
     item.redelivered |= how != coming_back::untouched;
     if (how == coming_back::failed) {
         ++item.delivery_count;
@@ -482,13 +484,13 @@ void queue::put_back(delivery&& d, coming_back how) {
 }
 
 void queue::requeue(delivery&& d) {
-    if (!comes_by_the_log(d, coming_back::failed)) [[likely]] {
+    if (!waits_to_return(d, coming_back::failed)) [[likely]] {
         take_back(std::move(d), coming_back::failed);
     }
 }
 
 void queue::return_seen(delivery&& d) {
-    if (!comes_by_the_log(d, coming_back::seen)) [[likely]] {
+    if (!waits_to_return(d, coming_back::seen)) [[likely]] {
         take_back(std::move(d), coming_back::seen);
     }
 }
@@ -501,14 +503,14 @@ void queue::bounce(delivery&& d) {
 }
 
 void queue::reject(delivery&& d) {
-    if (!comes_by_the_log(d, coming_back::rejected)) [[likely]] {
+    if (!waits_to_return(d, coming_back::rejected)) [[likely]] {
         take_back(std::move(d), coming_back::rejected);
     }
 }
 
 void queue::take_back(delivery&& d, coming_back how) {
     if (how != coming_back::untouched) {  // what has waited for a retry was released then
-        release(d.consumer, 1, d.msg->body_bytes());
+        release(d.consumer, 1, d.msg ? d.msg->body_bytes() : entry_of(d.pos)->body_bytes);
     }
     if (how == coming_back::rejected) {
         die({std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored}, death_reason::rejected);

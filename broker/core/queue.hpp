@@ -411,13 +411,11 @@ private:
     void forget_deadline(position pos);
     [[nodiscard]] bool window_full(const lane& l) const noexcept;
     void page_out(lane& l, const queue_item& item, std::uint32_t body_bytes);
-    [[nodiscard]] bool comes_by_the_log(delivery& d, coming_back how);
     void take_back(delivery&& d, coming_back how);
-    void take_back_bare(delivery&& d, coming_back how);
     [[nodiscard]] std::optional<death_reason> end_of(const delivery& d, coming_back how) const noexcept;
+    [[nodiscard]] bool waits_to_return(delivery& d, coming_back how);
     void wait_to_return(delivery&& d, coming_back how);
-    void end_pause_bare(queue_item&& item);
-    void store_paged(lane& l, const queue_item& item, std::uint32_t body_bytes);
+    void store_paged(const queue_item& item);
     void fetch_returning();
     [[nodiscard]] bool take_returning(position pos, message_ptr& m);
     void drop_paged(lane& l, queue_index::place p);

@@ -190,6 +190,10 @@ std::optional<queue_item> queue::take_free(bool no_ack) {
 
 // Ready again, in its old place.
 void queue::store_back(queue_item&& item) {
+    if (!item.msg) [[unlikely]] {
+        store_paged(item);
+        return;
+    }
     if (groups_ == nullptr) {
         if (item.deadline != 0) {
             watch_again(lane_of(item.msg->priority()), item.pos, item.deadline);
@@ -278,26 +282,15 @@ void queue::end_pauses() {
     bool any = false;
     while (auto item = retries_.take_due(now)) {
         any = true;
-        if (!item->msg) {
-            end_pause_bare(std::move(*item));
-        } else if (item->deadline != 0 && item->deadline <= now && returning_ != nullptr &&
-                   spec_.settings.dead_letter_exchange) {
-            const position pos = item->pos;
-            wait_to_return({std::move(item->msg),
-                            self_,
-                            {},
-                            pos,
-                            item->deadline,
-                            item->delivery_count,
-                            true,
-                            false,
-                            item->stored,
-                            item->received},
-                           coming_back::untouched);
-        } else if (item->deadline != 0 && item->deadline <= now) {
-            die(std::move(*item), death_reason::expired);
-        } else {
+        if (item->deadline == 0 || item->deadline > now) {
             store_back(std::move(*item));
+            continue;
+        }
+        delivery d{std::move(item->msg), self_, {},           item->pos,     item->deadline, item->delivery_count,
+                   item->redelivered,    false, item->stored, item->received};
+        if (!waits_to_return(d, coming_back::untouched)) {
+            die({std::move(d.msg), d.pos, d.deadline, d.delivery_count, d.redelivered, d.stored, d.received},
+                death_reason::expired);
         }
     }
     if (any) {

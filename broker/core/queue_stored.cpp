@@ -428,13 +428,11 @@ void queue::on_damaged(lane& l, queue_index::place p) {
     log::error({.domain = "queue"}, "queue '{}': message {} is damaged in the log (at {}, {} bytes) and dropped",
                spec_.name, e.pos, e.where.at, e.where.bytes);
     ++damaged_;
-    if (e.state == entry_state::doomed) {
-        --doomed_;
-        forget({&l, p});
-    } else if (e.state == entry_state::lent) {
-        forget({&l, p});
-    } else {
+    doomed_ -= e.state == entry_state::doomed ? 1 : 0;
+    if (e.state == entry_state::paged) {
         drop_paged(l, p);
+    } else {
+        forget({&l, p});
     }
 }
 
@@ -470,60 +468,13 @@ std::optional<death_reason> queue::end_of(const delivery& d, coming_back how) co
     return std::nullopt;
 }
 
-bool queue::comes_by_the_log(delivery& d, coming_back how) {
-    if (d.msg && returning_ == nullptr) [[likely]] {
-        return false;
-    }
-    if (!d.msg) {
-        take_back_bare(std::move(d), how);
-        return true;
-    }
-    if (!spec_.settings.dead_letter_exchange || !end_of(d, how)) {
+// A dead-letter exchange has to see it, and it has no message, or stands behind one that has none.
+bool queue::waits_to_return(delivery& d, coming_back how) {
+    if ((d.msg && returning_ == nullptr) || !spec_.settings.dead_letter_exchange || !end_of(d, how)) [[likely]] {
         return false;
     }
     wait_to_return(std::move(d), how);
     return true;
-}
-
-// Ready again, it is paged as if it had never been in memory; or it waits for its next attempt as it is.
-void queue::take_back_bare(delivery&& d, coming_back how) {
-    const found f = locate(d.pos);
-    if (!f) {
-        LINNET_DEBUG_ASSERT(false, "position {} came back without its message, which is not in the log", d.pos);
-        release(d.consumer, 1, 0);
-        return;
-    }
-    const auto end = end_of(d, how);
-    if (end && spec_.settings.dead_letter_exchange) {
-        wait_to_return(std::move(d), how);
-        fetch_returning();
-        return;
-    }
-    const std::uint32_t body_bytes = f.in->index.get(f.at).body_bytes;
-    release(d.consumer, 1, body_bytes);
-    queue_item item{{}, d.pos, d.deadline, d.delivery_count, true, true, d.received};
-    if (end) {
-        die(std::move(item), *end);
-        return;
-    }
-    item.delivery_count += how == coming_back::failed ? 1 : 0;
-    note_attempts(item);
-    const auto& retry = spec_.settings.retry;
-    if (const mono_ns pause = how == coming_back::failed && retry ? retry->pause_after(item.delivery_count) : 0;
-        pause != 0) {
-        const mono_ns until = context_.now() + pause;
-        retries_.add(item.deadline == 0 ? until : std::min(until, item.deadline), std::move(item));
-        arm_timer();
-        return;
-    }
-    if (item.deadline == 0) {
-        forget_deadline(item.pos);
-    }
-    store_paged(*locate(item.pos).in, item, body_bytes);
-    drop_overflow();
-    if (with_deadline_ != 0) {
-        arm_timer();
-    }
 }
 
 // It stays lent. Should the end of the process come first, it has been delivered.
@@ -533,27 +484,15 @@ void queue::wait_to_return(delivery&& d, coming_back how) {
         returning_ = std::make_unique<std::deque<bare>>();
     }
     returning_->push_back({std::move(d), how});
+    fetch_returning();
 }
 
-// Its next attempt is due.
-void queue::end_pause_bare(queue_item&& item) {
-    const found f = locate(item.pos);
-    if (!f) {
-        return;
-    }
-    if (item.deadline == 0 || item.deadline > context_.now()) {
-        store_paged(*f.in, item, f.in->index.get(f.at).body_bytes);
-    } else if (!spec_.settings.dead_letter_exchange) {
-        die(std::move(item), death_reason::expired);
-    } else {
-        wait_to_return({{}, self_, {}, item.pos, item.deadline, item.delivery_count, true, false, true, item.received},
-                       coming_back::untouched);
-        fetch_returning();
-    }
-}
-
+// Ready again, it is paged as if it had never been in memory.
 // What stands behind it in memory at the head stands behind something paged now.
-void queue::store_paged(lane& l, const queue_item& item, std::uint32_t body_bytes) {
+void queue::store_paged(const queue_item& item) {
+    const found f = locate(item.pos);
+    lane& l = *f.in;
+    const std::uint32_t body_bytes = l.index.get(f.at).body_bytes;
     while (!l.head.empty() && l.head.back().pos > item.pos) {
         queue_item later = l.head.pop_back();
         if (later.stored) {

@@ -22,6 +22,46 @@ std::vector<delivery> bare(fake_sink& sink) {
     return all;
 }
 
+queue_settings with_dead_letters() {
+    queue_settings settings;
+    settings.dead_letter_exchange = "dlx";
+    return settings;
+}
+
+// Numbers from 0 on, lent to `sink` as far as its prefetch goes, and let go by it.
+std::vector<delivery> lend_bare(stored_queue& s, fake_sink& sink, int count, std::uint32_t prefetch = 0) {
+    s.consume(sink, prefetch);
+    for (int i = 0; i < count; ++i) {
+        s.put(std::to_string(i));
+    }
+    s.turns();
+    return bare(sink);
+}
+
+void reject(stored_queue& s, std::vector<delivery>& all) {
+    for (auto& d : all) {
+        s.q->reject(std::move(d));
+    }
+}
+
+// As many steps of what turns() does.
+void some_turns(stored_queue& s, int count) {
+    for (int i = 0; i < count; ++i) {
+        s.words->flush();
+        static_cast<void>(s.words->poll([](const durable_waiter&) {}));
+        s.q->pump();
+    }
+}
+
+void expect_dead_in_order(const stored_queue& s, std::size_t count) {
+    ASSERT_EQ(s.shard.dead.size(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(s.shard.dead[i].body, std::to_string(i));
+    }
+    EXPECT_EQ(s.q->unacked_count(), 0U);
+    EXPECT_EQ(s.q->unacked_bytes(), 0U);
+}
+
 // Highest first, as a shard has it.
 template <class F>
 void back_to_front(std::vector<delivery>& all, F&& f) {
@@ -71,52 +111,31 @@ TEST(BareDelivery, AnAckOfABareOneSettlesIt) {
 }
 
 TEST(BareDelivery, ADeadLetterExchangeSeesWhatWasRejectedBare) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
-    stored_queue s(settings, 4);
+    stored_queue s(with_dead_letters(), 4);
     fake_sink sink;
-    s.consume(sink);
-    for (int i = 0; i < 50; ++i) {
-        s.put(std::to_string(i));
-    }
+    auto lent = lend_bare(s, sink, 50);
+    reject(s, lent);
     s.turns();
-    auto lent = bare(sink);
-    ASSERT_EQ(lent.size(), 50U);
-    for (auto& d : lent) {
-        s.q->reject(std::move(d));
-    }
-    s.turns();
-    ASSERT_EQ(s.shard.dead.size(), 50U);
-    for (int i = 0; i < 50; ++i) {
-        EXPECT_EQ(s.shard.dead[static_cast<std::size_t>(i)].body, std::to_string(i));
-        EXPECT_EQ(s.shard.dead[static_cast<std::size_t>(i)].why, death_reason::rejected);
-    }
-    EXPECT_EQ(s.q->unacked_count(), 0U);
+    expect_dead_in_order(s, 50);
+    EXPECT_EQ(s.shard.dead.front().why, death_reason::rejected);
 }
 
 TEST(BareDelivery, DeadLettersKeepTheirOrderWhoeverHasLetGo) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
-    stored_queue s(settings, 4);
+    stored_queue s(with_dead_letters(), 4);
     fake_sink sink;
     s.consume(sink);
     for (int i = 0; i < 50; ++i) {
         s.put(std::to_string(i), i % 5 != 0);
     }
     s.turns();
-    ASSERT_EQ(sink.got.size(), 50U);
     for (auto& d : sink.got) {
         if (d.in_log && d.pos % 3 == 0) {
             d.msg.reset();
         }
-        s.q->reject(std::move(d));
     }
+    reject(s, sink.got);
     s.turns();
-    ASSERT_EQ(s.shard.dead.size(), 50U);
-    for (int i = 0; i < 50; ++i) {
-        EXPECT_EQ(s.shard.dead[static_cast<std::size_t>(i)].body, std::to_string(i));
-    }
-    EXPECT_EQ(s.q->unacked_count(), 0U);
+    expect_dead_in_order(s, 50);
 }
 
 TEST(BareDelivery, ARetryOfABareOneWaitsAndComes) {
@@ -143,13 +162,7 @@ TEST(BareDelivery, RetriesOfSeveralComeInTheirOrder) {
         settings.retry = retry_policy{.base = base, .limit = 5};
         stored_queue s(settings, 4);
         fake_sink sink;
-        s.consume(sink);
-        for (int i = 0; i < 20; ++i) {
-            s.put(std::to_string(i));
-        }
-        s.turns();
-        auto lent = bare(sink);
-        ASSERT_EQ(lent.size(), 20U);
+        auto lent = lend_bare(s, sink, 20);
         back_to_front(lent, [&](delivery&& d) { s.q->requeue(std::move(d)); });
         EXPECT_EQ(s.q->unacked_count(), 0U);
         s.shard.advance(2 * ns_per_s);
@@ -162,23 +175,18 @@ TEST(BareDelivery, RetriesOfSeveralComeInTheirOrder) {
 }
 
 TEST(BareDelivery, WhatExpiresWhileItWaitsForARetryIsDeadLetteredWhole) {
-    queue_settings settings;
+    queue_settings settings = with_dead_letters();
     settings.retry = retry_policy{.base = 10 * ns_per_s};
-    settings.dead_letter_exchange = "dlx";
+    settings.message_ttl = ns_per_s;
     stored_queue s(settings, 4);
     fake_sink sink;
-    s.consume(sink);
-    s.put("a", true, ns_per_s);
-    auto lent = bare(sink);
+    auto lent = lend_bare(s, sink, 1);
     s.q->requeue(std::move(lent.front()));
     EXPECT_EQ(s.q->delayed_count(), 1U);
     s.shard.advance(2 * ns_per_s);
     s.turns();
-    ASSERT_EQ(s.shard.dead.size(), 1U);
-    EXPECT_EQ(s.shard.dead[0].body, "a");
+    expect_dead_in_order(s, 1);
     EXPECT_EQ(s.shard.dead[0].why, death_reason::expired);
-    EXPECT_EQ(s.q->unacked_count(), 0U);
-    EXPECT_EQ(s.q->unacked_bytes(), 0U);
 }
 
 TEST(BareDelivery, ADeliveryLimitCountsThem) {
@@ -215,45 +223,28 @@ TEST(BareDelivery, ADeliveryLimitCountsThem) {
 }
 
 TEST(BareDelivery, ConsumersDoNotWaitForAllThatIsReadBack) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
-    stored_queue s(settings, 4);
+    stored_queue s(with_dead_letters(), 4);
     fake_sink sink;
-    s.consume(sink, 200);
-    for (int i = 0; i < 400; ++i) {
-        s.put(std::to_string(i));
-    }
-    s.turns();
-    auto lent = bare(sink);
+    auto lent = lend_bare(s, sink, 400, 200);
     ASSERT_EQ(lent.size(), 200U);
+    s.q->detach(lent.front().consumer);
     fake_sink other;
     s.consume(other, 0, true);
-    for (auto& d : lent) {
-        s.q->reject(std::move(d));
-    }
-    for (int i = 0; i < 20; ++i) {
-        s.words->flush();
-        static_cast<void>(s.words->poll([](const durable_waiter&) {}));
-        s.q->pump();
-    }
+    reject(s, lent);
+    some_turns(s, 20);
     EXPECT_GT(other.got.size(), 20U);
     EXPECT_GT(s.shard.dead.size(), 20U);
     EXPECT_LT(s.shard.dead.size(), 200U) << "this is no test";
     s.turns();
-    EXPECT_EQ(s.shard.dead.size(), 200U);
+    expect_dead_in_order(s, 200);
 }
 
 TEST(BareDelivery, NothingIsReadBackWhileTheLogIsCongested) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
-    stored_queue s(settings, 4);
+    stored_queue s(with_dead_letters(), 4);
     fake_sink sink;
-    s.consume(sink);
-    s.put("a");
-    s.turns();
-    auto lent = bare(sink);
+    auto lent = lend_bare(s, sink, 1);
     s.log->set_congested(true);
-    s.q->reject(std::move(lent.front()));
+    reject(s, lent);
     s.shard.advance(ns_per_s);
     s.turns();
     EXPECT_TRUE(s.shard.dead.empty());
@@ -263,46 +254,39 @@ TEST(BareDelivery, NothingIsReadBackWhileTheLogIsCongested) {
         s.q->touch();
     }
     s.turns();
-    EXPECT_EQ(s.shard.dead.size(), 1U);
+    expect_dead_in_order(s, 1);
 }
 
 TEST(BareDelivery, AnAutoDeleteQueueStaysUntilTheyAreDeadLettered) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
+    queue_settings settings = with_dead_letters();
     settings.expires = ns_per_s;
     stored_queue s(settings, 4);
     s.spec.auto_delete = true;
     s.q->apply(s.spec);
     fake_sink sink;
-    const auto c = s.consume(sink);
-    s.put("a");
-    s.put("b");
-    s.turns();
-    auto lent = bare(sink);
+    auto lent = lend_bare(s, sink, 2);
+    const auto c = lent.front().consumer;
     s.log->set_congested(true);
-    for (auto& d : lent) {
-        s.q->reject(std::move(d));
-    }
+    reject(s, lent);
     s.q->detach(c);
     s.shard.advance(2 * ns_per_s);
     EXPECT_EQ(s.shard.unused, 0);
     s.log->set_congested(false);
     s.shard.advance(ns_per_s);
     s.turns();
-    EXPECT_EQ(s.shard.dead.size(), 2U);
+    expect_dead_in_order(s, 2);
     EXPECT_GE(s.shard.unused, 1);
 }
 
 TEST(BareDelivery, WhatExpiresInItsPauseKeepsItsOrder) {
-    queue_settings settings;
+    queue_settings settings = with_dead_letters();
     settings.retry = retry_policy{.base = 10 * ns_per_s};
-    settings.dead_letter_exchange = "dlx";
     settings.message_ttl = ns_per_s;
     stored_queue s(settings, 4);
     fake_sink sink;
     s.consume(sink);
-    s.put("a");
-    s.put("b");
+    s.put("0");
+    s.put("1");
     s.turns();
     auto lent = std::move(sink.got);
     sink.got.clear();
@@ -313,32 +297,16 @@ TEST(BareDelivery, WhatExpiresInItsPauseKeepsItsOrder) {
     }
     s.shard.advance(2 * ns_per_s);
     s.turns();
-    ASSERT_EQ(s.shard.dead.size(), 2U);
-    EXPECT_EQ(s.shard.dead[0].body, "a");
-    EXPECT_EQ(s.shard.dead[1].body, "b");
-    EXPECT_EQ(s.q->unacked_count(), 0U);
-    EXPECT_EQ(s.q->unacked_bytes(), 0U);
+    expect_dead_in_order(s, 2);
 }
 
 TEST(BareDelivery, GoneWithItsQueue) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
-    stored_queue s(settings, 4);
+    stored_queue s(with_dead_letters(), 4);
     fake_sink sink;
-    s.consume(sink);
-    for (int i = 0; i < 20; ++i) {
-        s.put(std::to_string(i));
-    }
-    s.turns();
-    auto lent = bare(sink);
-    for (auto& d : lent) {
-        s.q->reject(std::move(d));
-    }
+    auto lent = lend_bare(s, sink, 20);
+    reject(s, lent);
     static_cast<void>(s.q->shut_down());
-    for (int i = 0; i < 10; ++i) {  // what has been asked for comes
-        s.words->flush();
-        static_cast<void>(s.words->poll([](const durable_waiter&) {}));
-    }
+    some_turns(s, 10);  // what has been asked for comes
     EXPECT_TRUE(s.shard.dead.empty());
 }
 
@@ -358,18 +326,13 @@ TEST(BareDelivery, AGroupsMessagesAreKept) {
 
 // An end may come before the message.
 TEST(BareDelivery, WhatWaitsToBeReadBackIsKnownToHaveBeenDelivered) {
-    queue_settings settings;
-    settings.dead_letter_exchange = "dlx";
-    stored_queue s(settings);
+    stored_queue s(with_dead_letters());
     fake_sink sink;
-    s.consume(sink);
-    s.put("a");
-    s.turns();
-    auto lent = bare(sink);
+    auto lent = lend_bare(s, sink, 1);
     const position pos = lent.front().pos;
     EXPECT_EQ(s.q->attempts(pos) & had_bit, 0U);
     const auto before = s.log->end();
-    s.q->reject(std::move(lent.front()));
+    reject(s, lent);
     EXPECT_NE(s.q->attempts(pos) & had_bit, 0U);
     EXPECT_EQ(s.records_since(before), 1U);
 }
